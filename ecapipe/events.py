@@ -36,8 +36,8 @@ def progress(work: str, done: int, total: int) -> str:
     return f"{work}: {done} of {total}"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+# Stages and events are tuples: every command loads them, and a dataclass takes four times as long to make.
+class Stage(NamedTuple):
     """A step of the pipeline: `name` is part of the JSON contract, `title` is shown to people."""
 
     name: str
@@ -236,8 +236,7 @@ class SavedSecretFacts:
     saved_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     """The first event. `at` is the time of day in UTC, as ISO 8601; `stages` are those the run is asked for.
 
     `options` is its command line, redacted; None where it is not known, as of a run that 0.1.0 recorded.
@@ -250,8 +249,7 @@ class RunStarted:
     origin: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlanned:
+class RunPlanned(NamedTuple):
     """The subjects are known now, so that a display can show what is still to come."""
 
     projects: tuple[ProjectFacts, ...]
@@ -259,21 +257,18 @@ class RunPlanned:
     orgs: tuple[OrgFacts, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AppDescribed:
+class AppDescribed(NamedTuple):
     """The facts of an app. A later event about the same app replaces an earlier one."""
 
     app: AppFacts
 
 
-@dataclass(frozen=True, slots=True)
-class StageStarted:
+class StageStarted(NamedTuple):
     stage: Stage
     subject: Subject
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """Something a person has to know while a stage runs.
 
     ``link``: `text` is a URL to open; ``offer``: one that the board shows; ``asking``: a question is put on the
@@ -289,8 +284,7 @@ class Note:
     """The browser of the org that the link is for, if it can be opened from here."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageNoted:
+class StageNoted(NamedTuple):
     stage: Stage
     subject: Subject
     note: Note
@@ -310,16 +304,14 @@ class StageEnded:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SubjectFinished:
+class SubjectFinished(NamedTuple):
     """The subject is through all the stages that the run is asked for; `login` if a token was among them."""
 
     subject: Subject
     login: LoginResult | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnded:
+class RunEnded(NamedTuple):
     interrupted: bool
     milliseconds: int
 

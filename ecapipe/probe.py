@@ -97,6 +97,8 @@ class _Row:
         verdict = _verdict(self.pair, bad.verdict, self._acceptance(checks))
         if bad.problem:
             verdict = _failure(self.pair, bad.verdict, bad.problem)
+            if bad.callback and len(self.pair.app.callback_urls) > 1:
+                verdict = replace(verdict, message=f"{bad.callback}: {verdict.message}")
         return _with_sources(replace(verdict, refused=bad.refused, checks=tuple(checks)), self.resolved)
 
     def _acceptance(self, checks: Sequence[ProbeCheck]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPMessage
+from http.client import HTTPConnection, HTTPMessage, HTTPSConnection
 
 
 def _has(family: socket.AddressFamily, address: str) -> bool:
@@ -74,9 +75,12 @@ def request(
     address: str = "127.0.0.1",
     body: str | None = None,
     headers: Mapping[str, str] | None = None,
+    ca_file: str | None = None,
 ) -> Reply:
-    """One request, straight to `address`; redirects are not followed."""
+    """One request, straight to `address`, with TLS if there is a `ca_file`; redirects are not followed."""
     connection = HTTPConnection(address, port, timeout=10)
+    if ca_file:
+        connection = HTTPSConnection(address, port, timeout=10, context=ssl.create_default_context(cafile=ca_file))
     try:
         connection.request(method, target, body, dict(headers or {}))
         response = connection.getresponse()

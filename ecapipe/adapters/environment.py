@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from ecapipe.adapters import reading
+from ecapipe.adapters.storage import files
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import unreadable_file, usage_error
 from ecapipe.project import reserved_variables
@@ -169,15 +170,16 @@ def _is_program(path: str) -> bool:
 
 
 def _tree(path: str) -> str | None:
-    """The real path of the repository around a path, else of the project; None without them."""
+    """The real path of the whole repository around a path, else of the project; None without them."""
     try:
         current = PurePath(os.path.realpath(path))
     except OSError:  # it was removed
         return None
-    around = (current, *current.parents)
     # A repository goes first: its author wrote what lies around the project as well.
-    roots = (folder for mark in (".git", "sfdx-project.json") for folder in around if os.path.lexists(folder / mark))
-    return next(map(str, roots), None)
+    if repository := files.whole_repository(str(current)):
+        return repository
+    around = (current, *current.parents)
+    return next((str(folder) for folder in around if os.path.lexists(folder / "sfdx-project.json")), None)
 
 
 def _inside(folder: str, trees: set[str]) -> bool:

@@ -10,16 +10,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from typing import IO, Final, cast
+from typing import IO, Final
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state, writer
-from ecapipe.documents import rotation_record
+from ecapipe.documents import codec, rotation_record
+from ecapipe.documents.json_object import MalformedRecord, NewerVersion
 from ecapipe.documents.recorded_runs import FINGERPRINT
-from ecapipe.documents.rotation_record import RotationRecord
+from ecapipe.documents.rotation_record import RecordedRotation, RotationRecord
 from ecapipe.events import TokenFate
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
-from ecapipe.problems.usage import run_going_on, run_not_found
+from ecapipe.problems.usage import malformed_result, run_going_on, run_not_found
 from ecapipe.rotate.ports import Ended, HandedOver, RotationTools
 from ecapipe.secret import Secret
 
@@ -54,30 +55,36 @@ class DeliveryPrograms:
 
     def feed(self, path: str, arguments: Sequence[str], value: Secret) -> Ended:
         output = bytearray()
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the user's own command, and given no shell
-                [path, *arguments],
-                env=self._environment.for_programs(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                # A session of its own: a Ctrl-C is ours to act on, and its end takes along what it started.
-                start_new_session=os.name == "posix",
-            )
-        except (OSError, ValueError) as error:
-            return Ended(127, getattr(error, "strerror", None) or "it cannot be started")
-        reader = threading.Thread(target=_read, args=(process.stdout, output), daemon=True)
-        reader.start()
-        try:
-            _write(cast("IO[bytes]", process.stdin), value)
-            status: int | None = process.wait(self._seconds)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            _kill(process)
+        # Our own end of what it reads stays open: it tells what was left.
+        source, sink = os.pipe()
+        with os.fdopen(source, "rb", 0) as given:
+            with os.fdopen(sink, "wb", 0) as pipe:
+                # Any pipe holds more than a key or a secret, so that this waits for nobody.
+                pipe.write(value.reveal().encode())
+            try:
+                process = subprocess.Popen(  # noqa: S603 - the user's own command, and given no shell
+                    [path, *arguments],
+                    env=self._environment.for_programs(),
+                    stdin=given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    # A session of its own: a Ctrl-C is ours to act on, and its end takes along what it started.
+                    start_new_session=os.name == "posix",
+                )
+            except (OSError, ValueError) as error:
+                return Ended(127, getattr(error, "strerror", None) or "it cannot be started")
+            reader = threading.Thread(target=_read, args=(process.stdout, output), daemon=True)
+            reader.start()
+            try:
+                status: int | None = process.wait(self._seconds)
+            except subprocess.TimeoutExpired:
+                status = None
+            finally:
+                _kill(process)
+            unread = given.read(1) != b""
         # What it leaves running may keep the pipe open: nobody waits for that.
         reader.join(_PATIENCE)
-        return Ended(status, bytes(output).decode("utf-8", "replace"))
+        return Ended(status, bytes(output).decode("utf-8", "replace"), unread)
 
 
 def _read(pipe: IO[bytes], output: bytearray) -> None:
@@ -85,12 +92,6 @@ def _read(pipe: IO[bytes], output: bytearray) -> None:
     with pipe:
         while piece := os.read(pipe.fileno(), _LARGEST):
             output += piece[: _LARGEST - len(output)]
-
-
-def _write(pipe: IO[bytes], value: Secret) -> None:
-    # Any pipe holds more than a key or a secret, so that this waits for nobody.
-    with suppress(BrokenPipeError), pipe:
-        pipe.write(value.reveal().encode())
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -127,10 +128,10 @@ class RecordFiles:
         return os.path.join(state.folder(self._environment, _FOLDER), name)
 
 
-def write_run(environment: Environment, run: str, content: bytes) -> None:
+def write_run(environment: Environment, run: RecordedRotation) -> None:
     """Write down what came of a run so far; the records of old runs go. Raises `EcapipeError`."""
     folder = state.folder(environment, _RUNS)
-    writer.write(os.path.join(folder, f"{run}.json"), content, private=True)
+    writer.write(os.path.join(folder, f"{run.result.run}.json"), codec.encode(run), private=True)
     for name in run_names(environment)[:-_KEPT]:
         for suffix in (".json", ".lock"):
             with suppress(FileNotFoundError):  # another run was faster
@@ -160,13 +161,21 @@ def is_going_on(environment: Environment, run: str) -> bool:
         return True
 
 
-def read_run(environment: Environment, name: str) -> bytes:
-    """What came of the run of this name; of the latest for an empty one. Raises `EcapipeError` (RunNotFound)."""
+def read_run(environment: Environment, name: str) -> RecordedRotation:
+    """What came of the run of this name; of the latest for an empty one. Raises `EcapipeError` (RunNotFound,
+    MalformedResult)."""
     folder, runs = state.existing(environment, _RUNS), run_names(environment)
     with suppress(FileNotFoundError):
         if name in runs or (runs and not name):
-            with state.open_file(os.path.join(folder, f"{name or runs[-1]}.json")) as file:
-                return file.read(_LARGEST_RUN)
+            # Names tell seconds alone.
+            paths = [os.path.join(folder, f"{each}.json") for each in ([name] if name else runs)]
+            path = max(paths, key=lambda each: os.stat(each).st_mtime_ns)
+            with state.open_file(path) as file:
+                data = file.read(_LARGEST_RUN)
+            try:
+                return codec.parse(data, RecordedRotation)
+            except (MalformedRecord, NewerVersion) as error:
+                raise EcapipeError(malformed_result(path, str(error))) from None
     problem = run_not_found(name or None, runs, resumes=True)
     raise EcapipeError(
         replace(

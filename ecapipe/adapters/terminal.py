@@ -13,7 +13,7 @@ from ecapipe.problems.usage import usage_error
 from ecapipe.secret import Secret
 
 _LARGEST = 64 * 1024
-"""Characters that are read of what is piped in."""
+"""Characters that are read at once of what is piped in."""
 
 
 def ask(question: str) -> Secret | None:
@@ -90,11 +90,11 @@ class Typed:
             take(None)
 
     def _line(self) -> str:
-        """The next line; empty at the end."""
+        """The next line, of a very long one a part; empty at the end."""
         if self._stream is None:
             return ""
         try:
-            return self._stream.readline()
+            return self._stream.readline(_LARGEST)
         except (OSError, ValueError):  # closed under our hands, or not text
             return ""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final
 
 from ecapipe.check.findings import NOT_EXAMINED, USING, Level
@@ -18,6 +19,7 @@ from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.orgs import org_file
 from ecapipe.orgs.hosts import is_instanced
+from ecapipe.orgs.org import Org
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.usage import unreadable_file
@@ -27,11 +29,18 @@ from ecapipe.project.metadata import Document
 from ecapipe.project.sfdx_project import Project
 from ecapipe.secret import Secret, SecretSearch
 
-FROM_GIT: Final[frozenset[Need]] = frozenset({"tracked", "unignored", "staged", "certified"})
+FROM_GIT: Final[frozenset[Need]] = frozenset({"tracked", "exposed", "unignored", "staged", "certified"})
 """The evidence that is not there until git was asked about the settings files."""
 WITH_GIT: Final[frozenset[Need]] = FROM_GIT | {"elsewhere", "history"}
 """The evidence that is less where git refuses an answer."""
 
+_GENERATED: Final = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])")
+"""A consumer secret as Salesforce makes it."""
+_NAMED: Final = re.compile(rb"[<:]consumerSecret\b[^<>]{0,200}>\s*([^<\s][^<]{0,999})", re.IGNORECASE)
+"""A consumer secret in what may be no element to a parser, such as a comment."""
+_OVERLAP: Final = 2048
+"""Bytes that are looked at with one piece and the next, for a secret may lie across."""
+_SETTINGS: Final = f".{metadata.SETTINGS.suffix.lower()}"
 _CONSUMER_KEY: Final = re.compile(r"<consumerKey>\s*([^<\s]+)")
 
 _PROGRESS_STEP: Final = 2000
@@ -68,10 +77,14 @@ def consumer_secrets(apps: Iterable[App]) -> list[tuple[str, Secret]]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The org of a deploy: its id, empty if that is not known, and the address that ``--target-org`` stands for."""
+    """The org of a deploy, if it is known."""
 
-    org_id: str
-    url: str | None = None
+    org: Org | None = None
+
+    @property
+    def org_id(self) -> str:
+        """Its id; empty if that is not known."""
+        return (self.org and self.org.org_id) or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +134,16 @@ class EvidenceCollector:
         self._opened: dict[str, Git] = {}
 
     def collect(
-        self, apps: Sequence[App], target: Target | None, problems: Sequence[Problem], connected_apps: Iterable[str]
+        self,
+        apps: Sequence[App],
+        target: Target | None,
+        problems: Sequence[Problem],
+        connected_apps: Iterable[str],
+        elsewhere: Callable[[str], bool] | None = None,
     ) -> Evidence:
         """Everything that the rules know besides the apps; `problems` are those of files that belong to no app for
-        them, `connected_apps` the files of such."""
+        them, `connected_apps` the files of such. `elsewhere`: whether a file of the repository, by its absolute path,
+        is this project's to answer for though it is no app's; None if `apps` are not all."""
         for problem in problems:
             if problem.kind is unreadable_file:
                 self._note_refusal(EcapipeError(problem))
@@ -136,6 +155,7 @@ class EvidenceCollector:
             namespace=self._project.namespace,
             today=self._today,
             target=target.org_id if target else None,
+            org=target.org if target else None,
             jwt=self._jwt_apps(apps),
             keys=self._keys,
             open_to_others=self._files_open_to_others(apps),
@@ -156,6 +176,9 @@ class EvidenceCollector:
             suspects = self._suspects()
         if self._is_git_needed(apps):
             evidence = self._ask_git(apps, evidence)
+            if elsewhere and self._options.purpose not in USING:
+                own = {file.path for file in settings_files(apps)} | {problem.file or "" for problem in problems}
+                evidence = replace(evidence, strays=self._strays(own, elsewhere))
         if "deleted" in self._needs:
             evidence = replace(evidence, deleted=self._deleted_settings(apps))
         evidence = replace(evidence, elsewhere=self._sightings(apps, suspects))
@@ -193,7 +216,7 @@ class EvidenceCollector:
         addresses: dict[str, object] = {"sfdcLoginUrl": project.login_url}
         addresses |= {f"plugins.ecapipe.orgs.{alias}": org.get("url") for alias, org in project.orgs.items()}
         if target and self._options.target not in project.orgs:
-            addresses["--target-org"] = target.url
+            addresses["--target-org"] = target.org and target.org.url
         return {place: url for place, url in addresses.items() if isinstance(url, str) and is_instanced(url)}
 
     def _connected_apps(self, paths: Iterable[str]) -> dict[str, list[str]]:
@@ -299,6 +322,27 @@ class EvidenceCollector:
                 self.has_git_facts = True
         return evidence
 
+    def _strays(self, own: Collection[str], elsewhere: Callable[[str], bool]) -> tuple[str, ...]:
+        """The files of the project's repository that are called like settings files and hold a secret; none of `own`,
+        which are relative to the project."""
+        git = self._open_project()
+        folder = git.name(self._root) if git else None
+        if git is None or folder is None:
+            return ()
+        own_names = {git.name(f"{self._root}/{path}") for path in own}
+        names: dict[str, list[str]] = {}
+        for name, blob in git.index().items():
+            is_stray = _SETTINGS in name.lower() and name not in own_names
+            if is_stray and elsewhere(posixpath.join(git.top, name)):
+                names.setdefault(blob, []).append(name)
+        try:
+            found = [name for blob, pieces in git.stream(names) if _any_secret_in(pieces) for name in names[blob]]
+        except EcapipeError as error:
+            self._note_refusal(error)
+            return ()
+        self.has_git_facts = True
+        return tuple(posixpath.relpath(name, folder) for name in found)
+
     def _repositories(self, files: Iterable[SourceFile]) -> Iterable[_Repository]:
         """The repositories that `files` lie in; a submodule is one of its own."""
         opened: dict[str, Git | None] = {}
@@ -348,11 +392,10 @@ class EvidenceCollector:
             return self._contents(self._world.tree.files(self._root), "")
         prefix = "" if folder == "." else f"{folder}/"
         if self._options.staged:
-            staged = git.staged(folder)
-            return (_Content([name.removeprefix(prefix) for name in names], pieces) for names, pieces in staged)
-        if len(self._search) < _MANY_SECRETS:
-            return self._contents(git.holding(folder, self._search), prefix)
-        return self._contents(git.files(folder), prefix)
+            return _without_prefix(git.staged(folder), prefix)
+        on_disk = git.holding(folder, self._search) if len(self._search) < _MANY_SECRETS else git.files(folder)
+        # Meanwhile git looks through the disk.
+        return chain(_without_prefix(git.altered(folder), prefix), self._contents(on_disk, prefix))
 
     def _contents(self, names: Iterable[str], prefix: str) -> Iterator[_Content]:
         """The contents of files on the disk; `names` are below `prefix`, the project's folder in its repository."""
@@ -361,11 +404,13 @@ class EvidenceCollector:
 
     def _sightings(self, apps: Sequence[App], suspects: Iterable[_Content]) -> Mapping[str, tuple[Sighting, ...]]:
         """The places of secrets besides the settings files of their apps, by app."""
-        sightings: dict[str, list[Sighting]] = {}
+        sightings: dict[str, dict[str, Sighting]] = {}
         try:
             for content in suspects:
                 for app, line in self._find(content.pieces).items():
-                    sightings.setdefault(app, []).extend(Sighting(path, line) for path in content.paths)
+                    of_app = sightings.setdefault(app, {})
+                    for path in content.paths:
+                        of_app.setdefault(path, Sighting(path, line))
         except EcapipeError as error:
             # git lists the files, or looks for the secrets, only while its answer is read.
             self._note_refusal(error)
@@ -373,7 +418,7 @@ class EvidenceCollector:
             app.name: {file.path for file in settings_files((app,))} for app in apps if app.name in sightings
         }
         return {
-            app: tuple(each for each in places if each.path not in own_paths.get(app, ()))
+            app: tuple(each for path, each in places.items() if path not in own_paths.get(app, ()))
             for app, places in sightings.items()
         }
 
@@ -421,22 +466,33 @@ def _with_git_facts(evidence: Evidence, repository: _Repository) -> Evidence:
     index, head = git.index(), git.at("HEAD")
     ignored = git.ignored(settings)
     tracked = {file.path for name, file in files.items() if name in index}
+    indexed = {name: index[name] for name in settings if name in index}
     unignored = {file.path for name, file in settings.items() if name not in ignored}
     changed = {name for name in settings if name in index and index[name] != head.get(name)}
     uncertified = {name for name, file in settings.items() if not file.document.text("certificate")}
     # All in one question: each starts a program, and only what can have an effect on a rule is read.
-    staged_blobs = [index[name] for name in changed]
-    contents = git.read([*staged_blobs, *(head[name] for name in changed | uncertified if name in head)])
+    contents = git.read([*indexed.values(), *(head[name] for name in changed | uncertified if name in head)])
     committed = {name: contents.get(head.get(name, ""), b"") for name in settings}
     staged = {name for name in changed if _new_secrets(contents.get(index[name], b""), committed[name])}
     certified = {name for name in uncertified if _has_certificate(committed[name])}
+    # Comments and attributes are no elements, and git may have what the disk does not.
+    exposed = {
+        settings[name].path
+        for name, blob in indexed.items()
+        if holds_secret(settings[name].document) or secrets_in(contents.get(blob, b""))
+    }
     return replace(
         evidence,
         tracked=evidence.tracked | tracked,
+        exposed=evidence.exposed | exposed,
         unignored=evidence.unignored | unignored,
         staged=evidence.staged | {settings[name].path for name in staged},
         certified=evidence.certified | {settings[name].path for name in certified},
     )
+
+
+def _without_prefix(contents: Iterator[tuple[Sequence[str], Iterator[bytes]]], prefix: str) -> Iterator[_Content]:
+    return (_Content([name.removeprefix(prefix) for name in names], pieces) for names, pieces in contents)
 
 
 def _is_settings(name: str) -> bool:
@@ -457,15 +513,29 @@ def _secrets(document: Document) -> list[str]:
 
 
 def _new_secrets(content: bytes, earlier: bytes) -> set[str]:
-    """The consumer secrets that a settings file holds and its earlier version does not."""
-    return _secrets_in(content) - _secrets_in(earlier)
+    """The consumer secrets that a settings file in git holds and its earlier version does not."""
+    return secrets_in(content) - secrets_in(earlier)
 
 
-def _secrets_in(content: bytes) -> set[str]:
+def secrets_in(content: bytes) -> set[str]:
+    """The consumer secrets in a settings file, wherever they stand in it, also in UTF-16 and across lines."""
+    text = content.replace(b"\0", b"")
+    parts = {*_GENERATED.findall(text), *_GENERATED.findall(b"".join(text.split())), *_NAMED.findall(text)}
+    secrets = {part.decode("utf-8", "replace").strip() for part in parts}
     document = _parse_version(content, b"consumerSecret")
-    if document is None:
-        return set()
-    return set(_secrets(document))
+    if document is not None:
+        secrets.update(_secrets(document))
+    return {secret for secret in secrets if not is_placeholder(secret)}
+
+
+def _any_secret_in(pieces: Iterable[bytes]) -> bool:
+    """Whether there is a consumer secret in a file, however large."""
+    tail = b""
+    for piece in pieces:
+        if secrets_in(tail + piece):
+            return True
+        tail = piece[-_OVERLAP:]
+    return False
 
 
 def _has_certificate(content: bytes) -> bool:

@@ -69,6 +69,9 @@ class Git(Protocol):
     def read(self, blobs: Iterable[str]) -> Mapping[str, bytes]:
         """Contents, by id."""
 
+    def stream(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """The same, however large and many they are. Each has to be read before the next."""
+
     def ignored(self, names: Iterable[str]) -> frozenset[str]:
         """Those of `names` that a .gitignore covers, tracked or not."""
 
@@ -83,6 +86,9 @@ class Git(Protocol):
 
     def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         """Every content of the index in `folder`, once, with its names. Each has to be read before the next."""
+
+    def altered(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        """The same of what git has otherwise than it writes it to the disk, as a .gitattributes tells it to."""
 
     def history(self) -> tuple[int, Iterator[tuple[str, Iterator[bytes]]]]:
         """Every content of every commit, once, under one of its names, and how many they are. Each has to be read

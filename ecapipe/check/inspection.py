@@ -37,6 +37,7 @@ from ecapipe.project.discovery import (
     reserved,
     withhold_variables,
 )
+from ecapipe.project.search import lies_in
 from ecapipe.project.sfdx_project import Project
 from ecapipe.secret import Secret
 
@@ -63,10 +64,11 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     be used, and for git where it is needed and cannot be asked; before a deploy or a commit a refusal of git is a
     finding, for every report to tell.
     """
-    if options.purpose != "login" and not selection.directories and not selection.metadata_dirs:
+    is_named = bool(selection.directories or selection.metadata_dirs)
+    if options.purpose != "login" and not is_named:
         selection = replace(selection, directories=_directories_here(options, world))
     try:
-        return _inspect(selection, options, world)
+        return _inspect(selection, options, world, is_hook=options.purpose == "commit" and not is_named)
     except GitRefused as refusal:
         return _refused(selection, options, world, refusal)
 
@@ -80,7 +82,8 @@ def _directories_here(options: CheckOptions, world: CheckAccess) -> tuple[str, .
     return (".",)
 
 
-def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAccess) -> CheckResult:
+def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAccess, *, is_hook: bool) -> CheckResult:
+    """`is_hook`: a commit is checked, and nobody says in which folder."""
     view = world.staged() if options.staged else world
     discovery = discover(selection, view)
     on_disk = _apps_on_disk(selection, options, discovery, world)
@@ -94,10 +97,10 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
     org = _target_org(selection, options, discovery.projects, world)
     target: Target | None = None
     if org:
-        target = Target(org.org_id or "", org.url)
+        target = Target(org)
     elif options.purpose == "deploy":
         # A deploy has a target, even where nobody knows its id.
-        target = Target("")
+        target = Target()
     chain = view.chain(Scope(discovery.apps, orgs=(org,) if org else (), known=discovery.known))
     all_apps = discovery.apps
     if options.since is not None:
@@ -109,8 +112,11 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
     notices = [notice for notice in discovery.notices if notice not in unread]
     if options.purpose in USING:
         notices += listing.doubts_of_variables(discovery, resolutions, world)
+    roots = [project.root for project in discovery.projects]
     for project in discovery.projects:
         check = _ProjectCheck(project, options, view, configs.get(project.root))
+        # One of them answers for what is in none.
+        check.others = roots[1:] if is_hook and project.root == roots[0] else None
         # Apps that have not changed may have the key of one that has.
         keys = evidence.consumer_keys(app for app in all_apps if app.project == project.root)
         secrets = evidence.consumer_secrets(app for app in on_disk if app.project == project.root)
@@ -155,6 +161,8 @@ class _ProjectCheck:
         self.active = registry.active(options.purpose, self.levels)
         self.notices: list[str] = []
         self.has_git_facts = False
+        self.others: Sequence[str] | None = None
+        """The other projects of the repository, if this one answers for all that is in none of them."""
 
     def findings(
         self,
@@ -184,7 +192,10 @@ class _ProjectCheck:
         failures = (*discovery.failures, *discovery.unread)
         unreadable = [problem for root, problem in failures if root == self.root]
         connected_apps = [path for root, path in discovery.connected_apps if root == self.root]
-        facts = collector.collect(apps, target, [*unreadable, *reserved((self.project,), ())], connected_apps)
+        is_whole = discovery.whole and self.options.since is None
+        problems = [*unreadable, *reserved((self.project,), ())]
+        elsewhere = self.answers_for if is_whole else None
+        facts = collector.collect(apps, target, problems, connected_apps, elsewhere)
         self.notices += collector.notices
         self.has_git_facts = collector.has_git_facts
         if self.config:
@@ -192,10 +203,15 @@ class _ProjectCheck:
             facts = replace(facts, config_commit=self.config.revision, changed_config=changed)
             facts = replace(facts, unlisted=self.config.unlisted(self.world.tree))
         findings = registry.check(apps, resolved, facts, self.levels)
-        is_whole = discovery.whole and self.options.since is None
         names = {app.name for app in apps}
         examined = self.examined_entries(names, is_incomplete=bool(facts.unexamined), is_whole=is_whole)
         return self.accept(findings, accepted, examined)
+
+    def answers_for(self, path: str) -> bool:
+        """Whether a file of the repository, by its absolute path, is this project's to answer for."""
+        if self.others is None:
+            return lies_in(path, self.root)
+        return not any(lies_in(path, root) for root in self.others)
 
     def applied_rules(self) -> set[str]:
         return {rule for rule in self.active if self.applies(rule)}

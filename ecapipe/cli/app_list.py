@@ -72,9 +72,7 @@ def _variables(
     from ecapipe.run import variables
     from ecapipe.run.targets import choose_targets
 
-    orgs = options.select_orgs(
-        session.environment, flags.target_org, files=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
-    )
+    orgs = options.select_orgs(session.environment, flags)
     try:
         return variables.variables(choose_targets(project, orgs, world, with_orgs=orgs.asked), world)
     except EcapipeError as error:

@@ -60,9 +60,7 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment, flags.target_org, files=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
-    )
+    orgs = options.select_orgs(environment, flags)
     interactive = not flags.no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
     world = replace(
         composition.real_world(environment, secret_prompts=interactive),

@@ -12,18 +12,16 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
-from ecapipe.cli.commands import Command, with_flags
+from ecapipe.cli.commands import with_flags
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, StoreIn, TargetOrgs, command_flags
-from ecapipe.cli.resume import check_words, is_file
+from ecapipe.cli.resume import SELECTIONS, CommandLine, ResumableCommand, is_file
 from ecapipe.cli.session import CommandSession
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import text
 from ecapipe.rotate import commands as deliver_commands
 
 if TYPE_CHECKING:
-    from typer import Context
-
     from ecapipe.documents.report import Report
     from ecapipe.events import Emit, Event, Subject
     from ecapipe.rotate.target import Mode, Outcome, RotationOptions
@@ -31,11 +29,28 @@ if TYPE_CHECKING:
 _MAX_RESULT: Final = 64 * 2**20
 
 
-class RotateCommand(Command):
-    """A command whose ``--resume`` may stand without a value."""
+class RotateCommand(ResumableCommand):
+    """See there; rotations have records of their own."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        return super(Command, self).parse_args(ctx, check_words(ctx, self, args))
+    rotates = True
+    kinds = (
+        *SELECTIONS,
+        frozenset(("deliver", "write_back")),
+        frozenset(("stage_only", "promote", "end_previous", "abort")),
+    )
+
+    def earlier(self, session: CommandSession, name: str) -> CommandLine:
+        from ecapipe.adapters import rotation_tools
+
+        recorded = rotation_tools.read_run(session.environment, name)
+        return CommandLine(recorded.result.run, recorded.arguments, recorded.folder)
+
+    def options_of(self, path: str) -> list[str]:
+        # A result may come from anybody, and programs are the user's to name.
+        return []
+
+
+COMMAND_CLASS = RotateCommand
 
 
 @command_flags
@@ -183,14 +198,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment,
-        flags.target_org,
-        files=flags.file,
-        all_orgs=flags.all_orgs,
-        allow_hosts=flags.allow_host,
-        username=flags.username,
-    )
+    orgs = options.select_orgs(environment, flags, flags.username)
     world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
     done = {} if flags.resume is None else _earlier(session, flags.resume, {each.name for each in STAGES[flags.mode]})
     request = pipeline.RotationRequest(
@@ -254,7 +262,8 @@ def _record(
 ) -> None:
     """Write down what came of the run so far: a rotation that succeeded is not done twice."""
     from ecapipe.adapters import rotation_tools
-    from ecapipe.documents import codec, run_summary
+    from ecapipe.documents import run_summary
+    from ecapipe.documents.rotation_record import RecordedRotation
     from ecapipe.events import RunEnded, RunPlanned, SubjectFinished
 
     if not isinstance(event, RunPlanned | SubjectFinished | RunEnded):
@@ -262,9 +271,16 @@ def _record(
     try:
         if isinstance(event, RunPlanned):
             stack.enter_context(rotation_tools.going_on(session.environment, report.run))
-        summary = run_summary.summarize_rotation(report, ended=isinstance(event, RunEnded))
-        record = results.RotationShow.of(summary, _result(report, outcomes))
-        rotation_tools.write_run(session.environment, report.run, codec.encode(record))
+            return
+        repeatable, ended = session.arguments is not None, isinstance(event, RunEnded)
+        summary = run_summary.summarize_rotation(report, ended=ended, repeatable=repeatable)
+        run = RecordedRotation(
+            folder=os.getcwd(),
+            arguments=session.arguments,
+            recorded=results.RecordedRun.of(summary),
+            result=_result(report, outcomes),
+        )
+        rotation_tools.write_run(session.environment, run)
     except EcapipeError as error:
         # What was rotated is rotated: a full disk is no reason to call it failed.
         session.tell([text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
@@ -274,22 +290,10 @@ def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> di
     """What an earlier rotation did that had the same `stages`: one that only staged, or deleted, has rotated nothing,
     and a dry run has done nothing. Raises `EcapipeError`: RunNotFound, FileNotFound, MalformedResult."""
     from ecapipe.adapters import rotation_tools
-    from ecapipe.adapters.storage import files
-    from ecapipe.documents import codec, json_object
-    from ecapipe.documents.json_object import MalformedRecord, NewerVersion
     from ecapipe.events import Subject
-    from ecapipe.problems.usage import malformed_result
     from ecapipe.rotate.target import Outcome
 
-    if is_file(value):
-        data = files.read(value, _MAX_RESULT, "--resume")
-    else:
-        data = rotation_tools.read_run(session.environment, value)
-    try:
-        document = json_object.parse(data)
-        result = codec.convert(document.get("result", document), results.AppRotate)
-    except (MalformedRecord, NewerVersion) as error:
-        raise EcapipeError(malformed_result(value, str(error))) from None
+    result = _read(value) if is_file(value) else rotation_tools.read_run(session.environment, value).result
     reached: dict[tuple[str | None, ...], set[str]] = {}
     for stage in result.stages:
         reached.setdefault((stage.app, stage.org, stage.project or None), set()).add(stage.stage)
@@ -300,6 +304,21 @@ def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> di
         for each in result.successes
         if reached.get((each.app, each.org, each.project or None)) == stages
     }
+
+
+def _read(path: str) -> results.AppRotate:
+    """The result in a file. Raises `EcapipeError` (FileNotFound, MalformedResult)."""
+    from ecapipe.adapters.storage import files
+    from ecapipe.documents import codec, json_object
+    from ecapipe.documents.json_object import MalformedRecord, NewerVersion
+    from ecapipe.problems.usage import malformed_result
+
+    data = files.read(path, _MAX_RESULT, "--resume")
+    try:
+        document = json_object.parse(data)
+        return codec.convert(document.get("result", document), results.AppRotate)
+    except (MalformedRecord, NewerVersion) as error:
+        raise EcapipeError(malformed_result(path, str(error))) from None
 
 
 def _result(report: Report, outcomes: dict[Subject, Outcome]) -> results.AppRotate:

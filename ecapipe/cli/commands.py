@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from copy import copy
 from dataclasses import fields
 from functools import cache, wraps
+from importlib import import_module
 from inspect import Parameter, Signature, get_annotations
 from typing import Any, TypeVar
 
-from typer import Context
+from typer import Context, Typer
 from typer.core import TyperCommand, TyperGroup
 
 from ecapipe.adapters.storage import state
@@ -43,6 +45,18 @@ class Group(TyperGroup):
         if args and args[0] not in self.commands and ctx.parent is not None:
             raise EcapipeError(mistakes.unknown_word(args, ctx.command_path, self.commands))
         return super().resolve_command(ctx, args)
+
+
+def load_topic(name: str, children: Collection[str]) -> Typer:
+    """A topic with those of its commands, so that only their imports and flags cost time."""
+    module = import_module(f"ecapipe.cli.{name}")
+    topic: Typer = copy(module.commands)
+    topic.registered_commands = [each for each in topic.registered_commands if each.name in children]
+    for child, (place, function) in getattr(module, "MODULES", {}).items():
+        if child in children:
+            command = import_module(f"ecapipe.cli.{place}")
+            topic.command(child, cls=getattr(command, "COMMAND_CLASS", Command))(getattr(command, function))
+    return topic
 
 
 def with_flags(flags: type[Flags]) -> Callable[[Callable[[CommandSession, Flags], int]], Callable[..., int]]:

@@ -170,16 +170,16 @@ def load_command(name: str, child: str | None) -> Any:
     """The command as typer knows it, with its parameters; None for one that does not exist."""
     import typer
 
-    from ecapipe.cli.commands import Command, Group
+    from ecapipe.cli.commands import Command, Group, load_topic
 
-    module = import_module(f"ecapipe.cli.{name}")
     if child is None:
+        module = import_module(f"ecapipe.cli.{name}")
         parser = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False)
         # With a callback typer makes a group of it, even of one command.
         parser.callback()(lambda: None)
         parser.command(name, cls=Command)(getattr(module, name))
         return typer.main.get_command(parser).commands[name]  # type: ignore[attr-defined]  # it is a group
-    return typer.main.get_command(module.commands).commands.get(child)  # type: ignore[attr-defined]
+    return typer.main.get_group(load_topic(name, (child,))).commands.get(child)
 
 
 def _apps(before: Sequence[str], environment: Environment) -> Iterable[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 
@@ -17,7 +18,7 @@ from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.exchange.sending import prove
-from ecapipe.problems.oauth import server_busy
+from ecapipe.problems.oauth import token_refused, user_info_refused
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
 from ecapipe.problems.storage import login_not_bound
 from ecapipe.problems.usage import bug, interrupted
@@ -103,7 +104,8 @@ def display_login(session: CommandSession, flags: DisplayFlags) -> int:
     """
     world = _build_world(session)
     login = _find_login(flags, world)
-    refusal = _refusal(login, world) if flags.verify else None
+    with _about(login):
+        refusal = _refusal(login, world) if flags.verify else None
     facts = sessions.facts(login)
     lines = list(listings.login_details([facts], flags.length, session.screen))
     if refusal is not None:
@@ -158,8 +160,9 @@ def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
         return _refresh_all(session, flags)
     world = _build_world(session)
     login = sessions.find(flags.name or (), flags.target_org, world)
-    warnings = sessions.doubts(login, world)
-    facts = sessions.facts(sessions.refresh(login, world))
+    with _about(login):
+        warnings = sessions.doubts(login, world)
+        facts = sessions.facts(sessions.refresh(login, world))
     status = INTERRUPTED if session.interrupts.came else 0
     lines = [text.clean(f"{login.subject}: a new access token is saved.")]
     if flags.verbose:
@@ -242,7 +245,8 @@ def print_token(session: CommandSession, flags: TokenFlags) -> int:
     session.require_output()
     world = _build_world(session)
     login = _find_login(flags, world)
-    access = sessions.access(login, world)
+    with _about(login):
+        access = sessions.access(login, world)
     if session.interrupts.came:
         raise KeyboardInterrupt
     session.interrupts.retire()
@@ -334,7 +338,9 @@ def _log_out_one(flags: LogoutFlags, world: World) -> Logouts:
     for record in sessions.logins(world)[1]:
         if record.id in names:
             return Logouts([], removed=[sessions.discard(record, flags.forget, world)])
-    return Logouts([sessions.end(sessions.find(names, flags.target_org, world), flags.forget, world)])
+    login = sessions.find(names, flags.target_org, world)
+    with _about(login):
+        return Logouts([sessions.end(login, flags.forget, world)])
 
 
 def _log_out_all(session: CommandSession, flags: LogoutFlags, world: World) -> Logouts:
@@ -385,6 +391,15 @@ def _build_world(session: CommandSession) -> World:
     return replace(composition.real_world(session.environment), interrupts=session.interrupts.divert_all)
 
 
+@contextmanager
+def _about(login: SavedLogin) -> Iterator[None]:
+    """A context whose problems name the login."""
+    try:
+        yield
+    except EcapipeError as error:
+        raise EcapipeError(error.problem, about=login.subject) from None
+
+
 def _find_login(flags: LoginFlags, world: World) -> SavedLogin:
     """The one login that fits; raises `EcapipeError` for none and for several."""
     return sessions.find((flags.name,) if flags.name else (), flags.target_org, world)
@@ -395,10 +410,10 @@ def _refusal(login: SavedLogin, world: World) -> Problem | None:
     try:
         sessions.verify(login, world)
     except EcapipeError as error:
-        # These say nothing about the token.
-        if error.problem.category == "network" or error.problem.kind is server_busy:
-            raise
-        return error.problem
+        # All others say nothing about the token.
+        if error.problem.kind in (token_refused, user_info_refused):
+            return error.problem
+        raise
     return None
 
 

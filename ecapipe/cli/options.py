@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Protocol, TypeVar, dataclass_transform
 
 import typer
 
@@ -233,26 +233,34 @@ def select_project(
     )
 
 
-def select_orgs(
-    environment: Environment,
-    target_orgs: list[str] | None,
-    *,
-    files: list[str] | None,
-    all_orgs: bool,
-    allow_hosts: list[str] | None,
-    username: str | None = None,
-) -> OrgSelection:
+class OrgFlags(Protocol):
+    """The flags of a command that goes to orgs, or speaks of them."""
+
+    @property
+    def target_org(self) -> list[str] | None: ...
+
+    @property
+    def file(self) -> list[str] | None: ...
+
+    @property
+    def all_orgs(self) -> bool: ...
+
+    @property
+    def allow_host(self) -> list[str] | None: ...
+
+
+def select_orgs(environment: Environment, flags: OrgFlags, username: str | None = None) -> OrgSelection:
     """The orgs that the shared options name; raises `EcapipeError` as `read_org_file`."""
-    batches = [read_org_file(file) for file in files or ()]
+    batches = [read_org_file(file) for file in flags.file or ()]
     batch = OrgFile.joined(batches) if len(batches) > 1 else next(iter(batches), None)
     environment.pass_over(batch.source_dirs if batch else ())
     return OrgSelection(
-        names=tuple(target_orgs or ()),
+        names=tuple(flags.target_org or ()),
         default=environment.get("SF_TARGET_ORG"),
-        allowed=allowed_hosts(environment, allow_hosts or ()),
+        allowed=allowed_hosts(environment, flags.allow_host or ()),
         username=username,
         batch=batch,
-        every=all_orgs,
+        every=flags.all_orgs,
     )
 
 

@@ -143,8 +143,8 @@ def _parse_target(value: str, command: str, trees: Sequence[str]) -> ReportTarge
     if format not in FORMATS:
         raise _usage_error(command, f"Unknown report format: {format}.", *did_you_mean(format, FORMATS), formats)
     if obstacle := writer.obstacle(path, trees):
-        sentence = f"Can't write the report {path}: {obstacle}."
-        raise _usage_error(command, sentence, "Choose a path without symbolic links, in another folder.")
+        reason, advice = obstacle
+        raise _usage_error(command, f"Can't write the report {path}: {reason}.", advice)
     return ReportTarget(format, path)
 
 

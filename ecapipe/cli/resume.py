@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -32,13 +32,11 @@ _MAX_RESULT: Final = 512 * 2**20
 """Bytes of a JSON result; 100,000 logins take half of that."""
 _DISPLAY_FLAGS: Final = frozenset({"--json", "--concise", "--verbose", "--no-progress"})
 """Flags that say how the run is shown: each time anew."""
-_SELECTION: Final = frozenset(
-    (
-        *("source_dir", "metadata_dir", "credentials_dir", "name"),
-        *("target_org", "file", "all_orgs", "emulator"),
-    )
-)
-"""Options that say which apps and orgs are meant. With one of them a command line stands for itself."""
+_TREES: Final = frozenset(("source_dir", "metadata_dir", "credentials_dir"))
+"""Options that say where the apps are. With one of them a command line stands for itself."""
+_ORGS: Final = frozenset(("target_org", "file", "all_orgs", "emulator"))
+SELECTIONS: Final = (frozenset(("name",)), _ORGS)
+"""Options that say which apps are meant, and which orgs: one of them replaces all of its kind."""
 _OF_RESULT: Final = frozenset(
     (
         *("source_dir", "name", "no_project_config", "emulator", "flow", "callback", "browser", "scopes", "username"),
@@ -50,20 +48,78 @@ _OF_RESULT: Final = frozenset(
 written and what they replace is for the user to say."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The command line of an earlier run: what is recorded of it (None: it may hold a secret), and the folder that
+    its paths are relative to."""
+
+    run: str
+    arguments: Sequence[str] | None
+    folder: str
+
+
 class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
+    rotates = False
+    kinds: Sequence[frozenset[str]] = SELECTIONS
+    """Options of which one replaces all of its kind."""
+
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        words = check_words(ctx, self, args)
+        words = _check_words(ctx, self, args)
+        typed = {each.name for each in _each_option(words, self.params)}
         # What the earlier run was given, a flag here replaces.
-        if any(_is_resume(word) for word in words) and not _selects(words, self.params):
-            words = _repeat(ctx.obj, words, self.params)
+        if any(_is_resume(word) for word in words) and typed.isdisjoint(_TREES):
+            words = self.repeat(ctx.obj, words)
+            repeated = {each.name for each in _each_option(words, self.params)} - typed
+            ctx.obj = replace(ctx.obj, repeated=frozenset(repeated))
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
         shown = presentable(repeatable, self.params)
         ctx.obj = replace(ctx.obj, options=tuple(shown))
         if shown == list(repeatable):
             ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))
         return super(Command, self).parse_args(ctx, words)
+
+    def earlier(self, session: CommandSession, name: str) -> CommandLine:
+        """The command line of a run on this machine, the latest one for an empty name. Raises `EcapipeError`."""
+        from ecapipe.adapters.storage import journal
+
+        here = os.getcwd()
+        entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
+        return CommandLine(entry.run, entry.journal.arguments, entry.journal.folder)
+
+    def repeat(self, session: CommandSession, words: list[str]) -> list[str]:
+        """The words of the earlier run, but for the apps or orgs where `words` say which are meant, then `words`.
+
+        Raises `EcapipeError`: as `earlier` and `options_of`, and OptionsNotRepeatable.
+        """
+        *_, flag = (word for word in words if _is_resume(word))
+        name = flag.partition("=")[2]
+        if is_file(name):
+            return [*self._without_replaced(self.options_of(name), words), *words]
+        earlier = self.earlier(session, name)
+        # Paths on a command line are relative to the folder it is given in.
+        folder = earlier.folder if earlier.folder != os.getcwd() else None
+        if earlier.arguments is None or folder:
+            if any(option.name in _ORGS for option in _each_option(words, self.params)):
+                return words  # the options were passed again
+            folder = None if earlier.arguments is None else folder
+            raise EcapipeError(options_not_repeatable(earlier.run, folder, rotates=self.rotates))
+        rest = [word for word in words if not _is_resume(word)]
+        # `rest` comes second, since of two values of an option typer takes the last one.
+        return [*self._without_replaced(earlier.arguments, words), *rest, f"{FLAG}={earlier.run}"]
+
+    def _without_replaced(self, recorded: Sequence[str], words: Sequence[str]) -> Iterator[str]:
+        """The words of an earlier run without those that `words` replace."""
+        typed = {option.name for option in _each_option(words, self.params)}
+        replaced = frozenset[str]().union(*(each for each in self.kinds if each & typed))
+        for option in _each_option(recorded, self.params):
+            if option.name not in replaced:
+                yield from option.words
+
+    def options_of(self, path: str) -> list[str]:
+        """What a JSON result says of the command line of its run. Raises `EcapipeError`."""
+        return _options_of(path, self.params)
 
 
 @contextmanager
@@ -98,7 +154,7 @@ def _is_resume(word: str) -> bool:
     return word.startswith(f"{FLAG}=")
 
 
-def check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str]:
+def _check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str]:
     """The words of a command line with each ``--resume`` joined to its value, empty for none.
 
     Raises `EcapipeError` (UsageError) for what `mistakes.refuse` refuses, and for a value that is given and empty.
@@ -130,12 +186,26 @@ def join_values(words: Sequence[str]) -> list[str]:
     return joined
 
 
-def _selects(words: Sequence[str], parameters: Sequence[Parameter]) -> bool:
-    """Whether a word chooses apps or orgs, which the earlier run has to say otherwise."""
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """An option of a command line: its name, its words, and the folders among them."""
+
+    name: str
+    words: list[str]
+    folders: list[str]
+
+
+def _each_option(words: Sequence[str], parameters: Sequence[Parameter]) -> list[_Option]:
+    """The options of a command line, in order."""
     names = {word: each.name for each in parameters for word in each.opts}
-    return any(
-        names.get(before.removesuffix("=") or value) in _SELECTION for before, value, _ in values(words, parameters)
-    )
+    options: list[_Option] = []
+    for before, value, kind in values(words, parameters):
+        if before or value in names or not options:
+            options.append(_Option(names.get(before.removesuffix("=") or value, ""), [], []))
+        options[-1].words.append(before + value)
+        if kind == "DIR":
+            options[-1].folders.append(value)
+    return options
 
 
 def orgs_of(run: RecordedRun, name: str) -> OrgFile:
@@ -148,7 +218,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
             trees[target.org] = target.tree or ""
     every = set().union(*apps_of.values())
     rows, file = [], name or run.run
-    for number, org in enumerate(run.orgs, 1):
+    for org in run.orgs:
         apps = apps_of.get(org.name, every)
         source_dir, tree = org.source_dir, trees.get(org.name, "")
         # The name of a tree means the same on every machine.
@@ -156,7 +226,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
             source_dir = tree
         rows.append(
             OrgRow(
-                RowPlace(f"org {number}", ", ", file=file),
+                RowPlace(org.name, ", ", file=file),
                 alias=org.name if org.name != urlsplit(org.url).netloc else None,
                 url=org.url,
                 apps=() if run.shard or apps == every else tuple(sorted(apps)),
@@ -165,7 +235,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
         )
     # Our own record is as good as the command line that it is of.
     foreign = is_file(name) or any(org.named_by == "tree" for org in run.orgs)
-    return OrgFile(tuple(rows), named_by="tree" if foreign else "user")
+    return OrgFile(tuple(rows), named_by="tree" if foreign else "user", resumed=True)
 
 
 def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:
@@ -173,47 +243,16 @@ def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:
     from ecapipe.documents import run_results
 
     run = run_results.load(files.read(path, _MAX_RESULT, FLAG), path)
-    names = {word: each.name for each in parameters for word in each.opts}
-    kept: list[str] = []
-    keeps = False
-    for before, value, kind in values(run.options or (), parameters):
-        word = before + value
-        if word.startswith("-"):
-            keeps = names.get(before.removesuffix("=") or word) in _OF_RESULT
-        if keeps and kind == "DIR" and (os.path.isabs(value) or ".." in value.split("/")):
-            keeps = False
-            if not before:
-                kept.pop()
-        if keeps:
-            kept.append(word)
+    kept = [
+        word
+        for option in _each_option(run.options or (), parameters)
+        if option.name in _OF_RESULT
+        and not any(os.path.isabs(folder) or ".." in folder.split("/") for folder in option.folders)
+        for word in option.words
+    ]
     if any(REDACTED in word for word in kept):
-        raise EcapipeError(options_not_repeatable(run.run or path, None))
+        raise EcapipeError(options_not_repeatable(run.run or path, None, rotates=False))
     return kept
-
-
-def _repeat(session: CommandSession, words: list[str], parameters: Sequence[Parameter]) -> list[str]:
-    """The words of the earlier run, then `words`.
-
-    Raises `EcapipeError`: as `open_earlier_run`, and OptionsNotRepeatable.
-    """
-    *_, flag = (word for word in words if _is_resume(word))
-    name = flag.partition("=")[2]
-    if is_file(name):
-        return [*_options_of(name, parameters), *words]
-
-    here = os.getcwd()
-    from ecapipe.adapters.storage import journal
-
-    entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
-    arguments, folder = entry.journal.arguments, entry.journal.folder
-    if arguments is None:
-        raise EcapipeError(options_not_repeatable(entry.run, None))
-    # Paths on a command line are relative to the folder it is given in.
-    if folder != here:
-        raise EcapipeError(options_not_repeatable(entry.run, folder))
-    rest = [word for word in words if not _is_resume(word)]
-    # `rest` comes second, since of two values of an option typer takes the last one.
-    return [*arguments, *rest, f"{FLAG}={entry.run}"]
 
 
 def is_file(name: str) -> bool:

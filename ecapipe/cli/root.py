@@ -8,7 +8,6 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from copy import copy
 from importlib import import_module
 from typing import Final
 
@@ -17,7 +16,7 @@ from typer import exceptions
 
 from ecapipe.adapters import environment
 from ecapipe.cli import help, mistakes
-from ecapipe.cli.commands import Command, Group
+from ecapipe.cli.commands import Command, Group, load_topic
 from ecapipe.cli.help import COMMANDS
 from ecapipe.cli.interrupts import Interrupts
 from ecapipe.cli.session import CommandSession, open_session
@@ -42,7 +41,7 @@ def main(words: list[str], interrupts: Interrupts) -> int:
         _start_log(session)
         return _run(words, session)
     except EcapipeError as error:
-        return session.fail(error.problem, command)
+        return session.fail(error.problem, command, about=error.about)
     except exceptions.TyperException as error:
         return session.fail(mistakes.usage_problem(error, command), command)
     except (KeyboardInterrupt, exceptions.Abort):
@@ -127,14 +126,12 @@ def _build_parser(words: Sequence[str]) -> typer.Typer:
     )
     # With a callback typer takes the command's name even where there is just one command.
     parser.callback()(lambda: None)
-    module = import_module(f"ecapipe.cli.{name}")
-    if COMMANDS[name].children:
-        topic = copy(module.commands)
+    if children := COMMANDS[name].children:
         # All of them where none is named, or one that does not exist.
-        named = [command for command in topic.registered_commands if command.name in words[1:2]]
-        topic.registered_commands = named or topic.registered_commands
-        parser.add_typer(topic, name=name)
+        named = [child for child in children if child in words[1:2]]
+        parser.add_typer(load_topic(name, named or children), name=name)
     else:
+        module = import_module(f"ecapipe.cli.{name}")
         command_class = getattr(module, "COMMAND_CLASS", Command)
         parser.command(name, cls=command_class)(getattr(module, name))
     return parser

@@ -85,10 +85,10 @@ def run(session: CommandSession, flags: RunFlags) -> int:
 
     Runs with logins are recorded, without secrets. --resume continues an earlier run: it skips logins that succeeded,
     tries the others, and reports what has changed. The run is the latest of the project, one from runs list, or a
-    JSON result, even from another machine. Unless you select apps or orgs, --resume repeats the command line of that
-    run, and other flags replace those of the run. From a JSON result, it leaves out paths outside the current folder,
-    --allow-host, --replace-alias and --jwt-key-file: pass these again. The orgs are those of the run, unless you
-    specify others.
+    JSON result, even from another machine. --resume repeats the command line of that run, and other flags replace
+    those of the run: --name its apps, --target-org, --file and --all-orgs its orgs. With --source-dir, --metadata-dir
+    or --credentials-dir, nothing is repeated. From a JSON result, it leaves out paths outside the current folder,
+    --allow-host, --replace-alias and --jwt-key-file: pass these again.
     """
     if flags.print_token is not None:
         session.require_output()
@@ -96,14 +96,7 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     if flags.retrieve or flags.last_stage not in OFFLINE_STAGES:
         private_folder.sweep(environment)
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment,
-        flags.target_org,
-        files=flags.file,
-        all_orgs=flags.all_orgs,
-        allow_hosts=flags.allow_host,
-        username=flags.username,
-    )
+    orgs = options.select_orgs(environment, flags, flags.username)
     world = _build_world(flags, session, orgs.batch)
     login = _login_options(
         flags, session, attended=world.person and (flags.flow or registry.AUTO) in (registry.AUTO, WEB.name)

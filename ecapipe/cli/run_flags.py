@@ -297,7 +297,11 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
         usage["before verify"] = "--until"
     if flags.until in OFFLINE_STAGES:
         usage["offline stage"] = f"--until {flags.until}"
-    return usage
+    recorded = {f"--{name.replace('_', '-')}" for name in session.repeated}
+    return {
+        name: f"{words} of the run to resume" if words.partition(" ")[0] in recorded else words
+        for name, words in usage.items()
+    }
 
 
 def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:

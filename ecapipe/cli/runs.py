@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,15 +13,16 @@ from ecapipe.cli.documents import results
 from ecapipe.cli.options import CommonFlags, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import run_summary
-from ecapipe.documents.json_object import MalformedRecord, NewerVersion
 from ecapipe.documents.report import Report
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import malformed_result, run_ambiguous
+from ecapipe.problems.usage import run_ambiguous
 from ecapipe.render import listings
 
 if TYPE_CHECKING:
     from ecapipe.documents.results import AppRotate
     from ecapipe.documents.run_summary import RunSummary
+
+_SECOND: Final = len("20260131T120000Z")
 
 commands = typer.Typer(cls=Group, help="List, show and resume recent runs.", rich_markup_mode=None)
 
@@ -92,8 +93,9 @@ def _named_rotation(session: CommandSession, name: str | None) -> str | None:
     """
     rotations, others = rotation_tools.run_names(session.environment), journal.names(session.environment)
     if name is None:
-        latest = max([*rotations, *others], default=None)
-        return latest if latest in rotations else None
+        latest = rotation_tools.read_run(session.environment, "").result.run if rotations else ""
+        # Runs are named after the second of their start.
+        return latest if latest[:_SECOND] > max(others, default="")[:_SECOND] else None
     candidates = [run for run in (*rotations, *others) if run.startswith(name)]
     if len(candidates) > 1:
         raise EcapipeError(run_ambiguous(name, candidates))
@@ -102,11 +104,6 @@ def _named_rotation(session: CommandSession, name: str | None) -> str | None:
 
 def _rotation(session: CommandSession, name: str) -> tuple[RunSummary, AppRotate]:
     """How a recorded rotation stands, and its result. Raises `EcapipeError`."""
-    from ecapipe.documents import codec
-
-    try:
-        record = codec.parse(rotation_tools.read_run(session.environment, name), results.RotationShow)
-    except (MalformedRecord, NewerVersion) as error:
-        raise EcapipeError(malformed_result(name, str(error))) from None
+    rotation = rotation_tools.read_run(session.environment, name)
     going = rotation_tools.is_going_on(session.environment, name)
-    return run_summary.of_rotation(record.recorded, going=going), record.result
+    return run_summary.of_rotation(rotation, going=going), rotation.result

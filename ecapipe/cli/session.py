@@ -42,6 +42,8 @@ class CommandSession:
     """What serves a run again, if it may be recorded."""
     options: tuple[str, ...] = ()
     """The same for results, redacted."""
+    repeated: frozenset[str] = frozenset()
+    """The options that only the run which is resumed was given."""
 
     @property
     def live(self) -> bool:
@@ -102,14 +104,14 @@ class CommandSession:
                 self.tell(text.problem(interrupted()))
         return status
 
-    def fail(self, problem: Problem, command: str, stack: str | None = None) -> int:
-        """Print the problem that kept a command from its work; the exit status."""
+    def fail(self, problem: Problem, command: str, stack: str | None = None, about: str = "") -> int:
+        """Print the problem that kept a command from its work, and what it is `about`; the exit status."""
         self.interrupts.retire()
         problem = conceal(problem, self.words)
         if self.json:
             json.write(self.out, report.failure(problem, command, stack=stack))
         else:
-            self.tell([*text.problem(problem), *(stack or "").splitlines()])
+            self.tell([*text.problem(problem, about), *(stack or "").splitlines()])
         return problem.exit_code
 
     def tell(self, lines: Iterable[str]) -> None:

@@ -13,17 +13,20 @@ _ONE_CHARACTER: Final = re.compile(r"([^\W_])\1{7,}|x+|X+")
 _GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}|[0-9A-Fa-f]{64}")
 """A key and a secret as Salesforce makes them."""
 
+_KEY: Final = re.compile(r"3MVG9[A-Za-z0-9._]+")
+
 _MARKED: Final = re.compile(
     r"\s"  # a sentence
     r"|^[\W_]*$|\*{3}|…"  # ***, ----, ***last
     r"|\{\{|\$\{|#\{|@@"  # {{X}}, ${X}, #{X}, @@X@@
     r"|^\$[\w(\[<]|^%[({]|^%\w+%$"  # $X, $(X), $[X], %(X)s, %X%
-    r"|^(?:\{.*\}|<.*>|\[.*\]|\(.*\)|«.*»|@.+@)$"  # {env.X}, <key>, [MASKED], ((X)), @X@
+    r"|^(?:\{.*\}|<.*>|\[.*\]|\(.*\)|«.*»|@.+@|@[\w.]+\(.*\))$"  # {env.X}, <key>, [MASKED], ((X)), @X@, @X.Y(Z)
     r"|^\[REDACTED|\[REDACTED\]"
     r"|(?-i:^[Yy]our(?:[A-Z][a-z]+){1,3}$)"  # YourSecretHere
     r"|^ENC[\[(:]|^\{\w+\}"  # ciphertext of sops and Jasypt, of Spring
     r"|^[a-z][a-z0-9+.-]*://"  # where a secret is kept: op://vault/item/field
-    r"|^(?:arn|aws|azure|bws|doppler|env|file|gcp|keyvault|kms|op|secrets?|ssm|vault):",
+    r"|^(?:arn|aws|azure|bws|doppler|env|file|gcp|keyvault|kms|op|secretref|secrets?|ssm|vault):"
+    r"|^projects/[^/]+/secrets/",  # Google Secret Manager
     re.IGNORECASE,
 )
 """What no generated key or secret holds, in which letters, digits and ``._-+/=`` stand."""
@@ -57,12 +60,17 @@ def is_placeholder(text: str) -> bool:
 
 def _is_phrase(text: str) -> bool:
     words = [word for word in re.split(r"[\W_]+", text) if word]
-    if "".join(words).lower() in _WHOLE:
+    if "".join(words).lower().rstrip("0123456789") in _WHOLE:
         return True
     if not all(map(_WORD.fullmatch, words)):
         return False
     in_dunders = text.startswith("__") and text.endswith("__")
     return in_dunders or _PHRASE.search(f"_{'_'.join(words).lower()}_") is not None
+
+
+def is_consumer_key(text: str) -> bool:
+    """Whether `text` has the form of Salesforce's consumer keys, which no secret has."""
+    return _KEY.fullmatch(text) is not None
 
 
 def fault(value: Secret | None) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ecapipe.credentials import sources
+from ecapipe.credentials.placeholders import is_consumer_key
 from ecapipe.credentials.sources import (
     FILE,
     REPLACEMENT,
@@ -15,21 +16,30 @@ from ecapipe.credentials.sources import (
     InFile,
     Search,
     Source,
+    SourceName,
     SourceValue,
     first_value,
     in_file,
     named_variable,
     replaced_value,
-    variable,
+    variable_for,
     without_questions,
 )
 from ecapipe.orgs.org import Org
-from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing, variables_withheld
+from ecapipe.problems.credentials import (
+    consumer_key_missing,
+    consumer_key_withheld,
+    consumer_secret_missing,
+    variables_withheld,
+)
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret, mask
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
+
+NO_FILE: Final = "The app has no global OAuth settings file here."
+"""Why a key or secret is missing where nobody meant to supply it another way."""
 
 PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
 
@@ -73,7 +83,7 @@ class CredentialState:
     causes: tuple[str, ...] = ()
 
     @property
-    def source(self) -> str | None:
+    def source(self) -> SourceName | None:
         """The name of the origin."""
         return self.origin.name if self.origin else None
 
@@ -126,7 +136,7 @@ def resolve(
     key, secret = key_search.result, secret_search.result
     key_state, secret_state = _key_state(app, key_search), _secret_state(app, secret_search)
     if key is None:
-        return Resolution(key_state, secret_state, _no_key(app, key_state.causes))
+        return Resolution(key_state, secret_state, _no_key(app, org, key_state.causes))
     if secret is None and required:
         holder = next((link.source for link in chain if link.holds(key.value.reveal())), None)
         return _missing_secret(app, org, chain, key_state, secret_search, flows_of(app), holder=holder)
@@ -188,7 +198,15 @@ def _missing_secret(
         # No other source was asked, so that nothing else is the cause.
         unset = (f"The variable {own_variable}, specified as secretEnv, is not set.",)
         state = replace(state, causes=search.faults or unset)
-    return Resolution(key_state, state, _no_secret(app, state.causes, own_variable, flows))
+    sources = ["environment"] if own_variable else _restricted_sources(chain)
+    return Resolution(key_state, state, _no_secret(app, org, state.causes, flows, sources))
+
+
+def _restricted_sources(chain: Chain) -> list[str] | None:
+    """The only sources that a secret may come from, if ``--secret-from`` names them."""
+    if all(link.secrets for link in chain):
+        return None
+    return [link.source.name for link in chain if link.secrets]
 
 
 def _warning(
@@ -240,6 +258,17 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
     return sources.consumer_key(chain, app, org)
 
 
+def require_presentable_key(resolution: Resolution, credentials: Credentials) -> None:
+    """Raises `EcapipeError` (ConsumerKeyWithheld) for a key that must not be shown, as every login with a URL shows
+    it: what the project took from the environment or a file may be a secret of the user's."""
+    app, key = credentials.app, credentials.consumer_key
+    if resolution.key.origin is not REPLACEMENT or is_consumer_key(key):
+        return
+    replaced = replaced_value(app, "consumerKey")
+    origins = replaced.origins if replaced else ()
+    raise EcapipeError(consumer_key_withheld(app.name, variable_for(app, None, "consumerKey"), origins))
+
+
 def line(app: App, field: Field) -> int | None:
     """The line of `field` in the settings file."""
     if app.settings is None:
@@ -258,8 +287,15 @@ def _key_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
             return ("The file contains more than one consumerKey, so none is used.",)
         case _ if faults:
             return ()
+        case _ if app.settings is None:
+            return (NO_FILE,)
         case _:
-            return ("Salesforce creates it at the first deploy. It is in the file only after the next retrieve.",)
+            then = (
+                "The retrieve did not return it."
+                if app.retrieved
+                else "It is in the file only after the next retrieve."
+            )
+            return (f"Salesforce creates it at the first deploy. {then}",)
 
 
 def _secret_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
@@ -273,12 +309,16 @@ def _secret_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
             return ("The file contains the consumerSecret, but --secret-from excludes the file.",)
         case "absent" if faults:
             return ()
+        case "absent" if app.settings is None:
+            return (NO_FILE,)
         case "absent":
-            return (
+            causes = (
                 f'The org setting "{SWITCH}" may be off, as Salesforce recommends; the setting is deprecated.',
                 f'The user who retrieved the file may lack the permission "{PERMISSION}".',
-                "Or the secret was removed from the file, as Salesforce recommends for source control.",
             )
+            if app.retrieved:
+                return causes
+            return (*causes, "Or the secret was removed from the file, as Salesforce recommends for source control.")
 
 
 def _placeholder(app: App, field: Field) -> str:
@@ -303,19 +343,22 @@ def _placeholder(app: App, field: Field) -> str:
     return f"{origins}, which a replacement of sfdx-project.json uses for the {field}, is empty or a placeholder."
 
 
-def _no_key(app: App, causes: Sequence[str]) -> Problem:
-    name = variable("consumerKey", app.name)
+def _no_key(app: App, org: Org | None, causes: Sequence[str]) -> Problem:
+    name = variable_for(app, org, "consumerKey")
     return consumer_key_missing(app.name, name, causes, file=_settings_path(app), line=line(app, "consumerKey"))
 
 
-def _no_secret(app: App, causes: Sequence[str], own_variable: str | None, flows: AllowedFlows) -> Problem:
+def _no_secret(
+    app: App, org: Org | None, causes: Sequence[str], flows: AllowedFlows, sources: Sequence[str] | None
+) -> Problem:
     return consumer_secret_missing(
         app.name,
-        own_variable or variable("consumerSecret", app.name),
+        variable_for(app, org, "consumerSecret"),
         causes,
         flows.names,
         flows.without_secret,
         flows.advice,
+        sources,
         file=_settings_path(app),
         line=line(app, "consumerSecret"),
     )

@@ -26,6 +26,9 @@ InFile = Literal["present", "absent", "placeholder", "duplicate"]
 FILE_SUFFIX: Final = "_FILE"
 """Of a variable that holds the path of a file with the value."""
 
+SourceName = Literal["environment", "replacement", "file", "keyring", "rest", "prompt"]
+"""What ``--secret-from`` and results call the sources; a promise. `ecapipe.adapters.composition` has their order."""
+
 Asked = Literal["people", "org", "keyring"]
 """Who may be asked for a key or secret; a keyring may ask people in turn."""
 
@@ -107,7 +110,7 @@ class Source(Generic[Access]):
     `open` is given what it takes from outside, the scope, and the sources before it.
     """
 
-    name: str
+    name: SourceName
     open: Callable[[Access, Scope, Chain], Lookup]
     asks: Asked | None = None
     """Who is asked. One that asks nobody serves commands that only look."""
@@ -397,6 +400,12 @@ def variable(field: Field, app: str | None = None, org: Org | None = None) -> st
 def in_capitals(name: str) -> str:
     """A name as variables have it."""
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def variable_for(app: App, org: Org | None, field: Field) -> str:
+    """The variable to set, as advice names it: that of the org, and the one that serves all orgs."""
+    first, *others = variables_of(app, org, field, only_app=False)
+    return f"{first} (for all orgs: {others[0]})" if others else first
 
 
 def variables(app: str, orgs: Sequence[Org] = ()) -> tuple[str, str]:

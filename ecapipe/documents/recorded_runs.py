@@ -55,7 +55,7 @@ class SubjectRecord:
 
     def of(self, subject: Subject) -> SubjectRecord:
         """The same record, of a subject that is called otherwise."""
-        finished = replace(self.finished, subject=subject) if self.finished else None
+        finished = self.finished._replace(subject=subject) if self.finished else None
         return SubjectRecord(tuple(replace(each, subject=subject) for each in self.ended), finished)
 
     def fact(self, name: str) -> object:

@@ -23,6 +23,7 @@ from ecapipe.documents.run_document import (
     ProblemName,
     Project,
     RunResult,
+    SecretSource,
     Time,
     Tree,
     Version,
@@ -220,8 +221,8 @@ class Probe(Document):
         verdicts.RefusedPart | None,
         Meta(description="What the org does not accept; null: nothing, or it does not say."),
     ]
-    consumer_key: Annotated[str | None, Meta(description="Where it came from; null: from nowhere.")]
-    consumer_secret: Annotated[str | None, Meta(description="Where it came from; null: from nowhere.")]
+    consumer_key: Annotated[SecretSource | None, Meta(description="Where it came from; null: from nowhere.")]
+    consumer_secret: Annotated[SecretSource | None, Meta(description="Where it came from; null: from nowhere.")]
     problem: Annotated[str | None, Meta(description="Its name, which ecapipe explain explains; null: there is none.")]
     message: str
     actions: Sequence[str]
@@ -596,8 +597,8 @@ class RecordedRun(Document):
     command: Annotated[
         str | None,
         Meta(
-            description="The command that resumes it; null: nothing is left, it is still running, or it is a "
-            "rotation, which is repeated with --resume."
+            description="The command that resumes it; null: nothing is left, it is still running, or its command "
+            "line was not recorded."
         ),
     ]
     command_name: Annotated[RunCommand, Meta(description="The command that was run.")] = "ecapipe run"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import UNSET, Meta, UnsetType, field
 
 from ecapipe import events
-from ecapipe.credentials.sources import InFile
+from ecapipe.credentials.sources import InFile, SourceName
 from ecapipe.documents import codec
 from ecapipe.documents.codec import Document, Result
 from ecapipe.events import (
@@ -44,6 +44,7 @@ Tree = Annotated[
 ]
 
 FlowName = Annotated[str, Meta(extra_json_schema={"enum": list(FLOW_NAMES)})]
+SecretSource = Annotated[str, Meta(extra_json_schema={"enum": list(get_args(SourceName))})]
 
 
 class Project(Document):
@@ -70,7 +71,7 @@ class Credential(Document, kw_only=True):
     required: bool | UnsetType = UNSET
     usable: bool
     source: Annotated[
-        str | None, Meta(description="Where the value comes from, as --secret-from names it; null: nowhere.")
+        SecretSource | None, Meta(description="Where the value comes from, as --secret-from names it; null: nowhere.")
     ]
     causes: Annotated[Sequence[str], Meta(description="Why it is not usable, as far as is known.")]
 

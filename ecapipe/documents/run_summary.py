@@ -13,7 +13,7 @@ from ecapipe.documents.run_states import RunCommand, RunState
 from ecapipe.problems.problem import command
 
 if TYPE_CHECKING:
-    from ecapipe.documents.results import RecordedRun as RecordedRotation
+    from ecapipe.documents.rotation_record import RecordedRotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class RunSummary:
     skipped: int
     open: int
     command_name: RunCommand = "ecapipe run"
+    repeatable: bool = True
+    """Whether the command line is recorded, so that the run is resumed by its name alone."""
 
     @property
     def resumable(self) -> bool:
@@ -45,10 +47,8 @@ class RunSummary:
 
     @property
     def command(self) -> str | None:
-        """The command that resumes the run, if it needs nothing else: a rotation is told again where pairs go."""
-        if not self.resumable or self.command_name != "ecapipe run":
-            return None
-        return command("ecapipe run", resume=self.run)
+        """The command that resumes the run, if it needs nothing else."""
+        return command(self.command_name, resume=self.run) if self.resumable and self.repeatable else None
 
 
 def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:
@@ -71,7 +71,7 @@ def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:
     )
 
 
-def summarize_rotation(report: Report, *, ended: bool) -> RunSummary:
+def summarize_rotation(report: Report, *, ended: bool, repeatable: bool) -> RunSummary:
     """How a rotation stands, of which `report` is told while it goes on."""
     count = Counter(end.word for end in report.conclusions().values())
     state: RunState = "interrupted" if report.interrupted else "ended"
@@ -89,11 +89,13 @@ def summarize_rotation(report: Report, *, ended: bool) -> RunSummary:
         skipped=count["skipped"],
         open=count.total() - count["succeeded"] - count["failed"] - count["skipped"],
         command_name="ecapipe app rotate",
+        repeatable=repeatable,
     )
 
 
-def of_rotation(recorded: RecordedRotation, *, going: bool) -> RunSummary:
+def of_rotation(rotation: RecordedRotation, *, going: bool) -> RunSummary:
     """The same, read back; one that no process is at was broken off, if it did not end."""
+    recorded = rotation.recorded
     state = "brokenOff" if recorded.state == "going" and not going else recorded.state
     counts = {name: getattr(recorded.targets, name) for name in ("planned", "finished", "failed", "skipped", "open")}
     return RunSummary(
@@ -106,6 +108,7 @@ def of_rotation(recorded: RecordedRotation, *, going: bool) -> RunSummary:
         resumes=None,
         **counts,
         command_name=recorded.command_name,
+        repeatable=rotation.arguments is not None,
     )
 
 

@@ -29,6 +29,10 @@ from ecapipe.secret import Secret, mask, redact
 MAX_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""
 
+MAX_CONSUMERS: Final = 100
+"""Consumers of one app that are read. Each may be asked about by itself: without a bound one large page would be
+followed by thousands of requests."""
+
 _TRY_NEXT_ORG: Final = frozenset({rest_app_not_listed, rest_consumer_unknown})
 """Problems of an org that does not have the consumer: another one may."""
 
@@ -172,16 +176,16 @@ class CredentialsLookup:
 
 
 def list_consumers(org: Org, bearer: Secret, app_id: str, send: Send) -> list[Consumer]:
-    """All consumers of an app, from all pages. Raises `EcapipeError` as `credentials_api.known`."""
+    """The consumers of an app, from all pages. Raises `EcapipeError` as `credentials_api.known`."""
     consumers: list[Consumer] = []
     page = None
     for _ in range(MAX_PAGES):
         known = credentials_api.known(send(credentials_api.consumers(org, bearer, app_id, page)), org, bearer)
         consumers += known.consumers
         page = known.next
-        if page is None or not known.consumers:
+        if page is None or not known.consumers or len(consumers) >= MAX_CONSUMERS:
             break
-    return consumers
+    return consumers[:MAX_CONSUMERS]
 
 
 def _only_consumer(app: App, consumers: Sequence[Consumer], session: _Session) -> Consumer:

@@ -71,7 +71,12 @@ def check(credentials: Credentials, org: Org, *, lasting: bool, bound: bool = Fa
     (HandOverNotPossible).
     """
     if bound:
-        raise _refuse(credentials, org, "its tokens are bound to a key (DPoP), and it sends no proofs of one")
+        refused = _refuse(credentials, org, "its tokens are bound to a key (DPoP), and it sends no proofs of one")
+        # A printed token has lost its key.
+        way_out = (
+            "Run without --hand-over, with --save instead; ecapipe login token --proof then signs single requests."
+        )
+        raise EcapipeError(replace(refused.problem, actions=(way_out,)))
     # A force:// URL has only a host: sfdx-core puts https:// before it, and drops everything else.
     if org.url != f"https://{org.host}" or not _HOST.fullmatch(org.host):
         raise _refuse(credentials, org, f"it only supports orgs at https://HOST, and this one is at {org.url}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from ecapipe.credentials.resolution import require_presentable_key
 from ecapipe.documents import recorded_runs
 from ecapipe.events import DRY_RUN, PROBED
 from ecapipe.login import handover
@@ -31,9 +32,9 @@ from ecapipe.project.apps import App
 def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan:
     """The plan for the login of `target`.
 
-    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing,
-    RefreshScopeMissing, HandOverNotPossible, and the problems of a private key that cannot be used, or of a store
-    that cannot save the login.
+    Raises `EcapipeError`: missing credentials, ConsumerKeyWithheld, FlowNotPossible, CallbackNotUsable,
+    JwtUsernameMissing, RefreshScopeMissing, HandOverNotPossible, and the problems of a private key that cannot be
+    used, or of a store that cannot save the login.
     """
     # Everything that can fail without the org fails here: nobody is to sign in for nothing.
     if options.keep and (obstacle := world.store.obstacle("login", options.keep)):
@@ -43,6 +44,8 @@ def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan
     means = Means(world.person, secret=has_secret, key=options.key_file is not None)
     flow = choose_flow(target.app, org_options.flow, means)
     bound = options.dpop or target.app.requires_dpop
+    if flow.attended or options.hand_over:
+        require_presentable_key(target.resolved, target.credentials)
     if options.hand_over:
         handover.check(target.credentials, target.org, lasting=flow.refreshes, bound=bound)
     plan = _plan_flow(flow, target, options, world)

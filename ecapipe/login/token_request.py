@@ -21,6 +21,7 @@ from ecapipe.oauth.grants import Grant
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.problems.oauth import (
+    CLOCK_ACTION,
     SETTLE_ACTION,
     assertion_expired,
     assertion_refused,
@@ -92,7 +93,8 @@ def request_token(
                 ahead = difference
                 continue
             if error.problem.kind not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
-                raise _without_settling(error, options) from None
+                right = bool(ahead) or (response.date is not None and not difference)
+                raise _without_done(error, options, clock_is_right=right) from None
             work.note("waiting", f"{error.problem.message} Retrying for up to {minutes_in_words(options.settle)}.")
             world.clock.sleep(_SETTLE_EVERY)
         else:
@@ -113,11 +115,10 @@ def _proof_key(source: AuthorizationCode | UnattendedPlan) -> ProofKey | None:
     return source.new_key() if source.new_key else None
 
 
-def _without_settling(error: EcapipeError, options: LoginOptions) -> EcapipeError:
-    """The same, without the advice to do what was just done."""
-    if not options.settle:
-        return error
-    actions = tuple(action for action in error.problem.actions if action != SETTLE_ACTION)
+def _without_done(error: EcapipeError, options: LoginOptions, *, clock_is_right: bool) -> EcapipeError:
+    """The same, without the advice to do what was just done, or is not needed."""
+    done = {SETTLE_ACTION: bool(options.settle), CLOCK_ACTION: clock_is_right}
+    actions = tuple(action for action in error.problem.actions if not done.get(action))
     return EcapipeError(replace(error.problem, actions=actions))
 
 

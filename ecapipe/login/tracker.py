@@ -83,9 +83,16 @@ class StageSequence:
     """
 
     def __init__(
-        self, emit: Emit, clock: Clock, subject: Subject, stages: Sequence[Stage], deferred: list[_Owed] | None = None
+        self,
+        emit: Emit,
+        clock: Clock,
+        subject: Subject,
+        stages: Sequence[Stage],
+        deferred: list[_Owed] | None = None,
+        *,
+        retrieved: bool = False,
     ) -> None:
-        self._emit, self._clock, self._subject = emit, clock, subject
+        self._emit, self._clock, self._subject, self._retrieved = emit, clock, subject, retrieved
         self._remaining, self._owed = list(stages), deferred
         self.finished = False
         self.halted: str | None = None
@@ -144,7 +151,7 @@ class StageSequence:
                 self._owed.append(_Owed(self._subject, (stage, *self._remaining), skip.deferred))
             raise _Halt(str(skip)) from None
         except EcapipeError as error:
-            end("failed", None, error.problem)
+            end("failed", None, error.problem.after_retrieve() if self._retrieved else error.problem)
             raise _Halt(f"{stage.title} failed.") from None
         except KeyboardInterrupt:
             end("failed", None, interrupted())
@@ -182,10 +189,11 @@ class _Owed:
 
 
 class Tracker:
-    """Begins the sequences of a run, and holds what they share. `stages` are those the run is asked for."""
+    """Begins the sequences of a run, and holds what they share. `stages` are those the run is asked for; `retrieved`:
+    it begins with a retrieve."""
 
-    def __init__(self, emit: Emit, clock: Clock, stages: Sequence[Stage]) -> None:
-        self._emit, self._clock, self._stages = emit, clock, stages
+    def __init__(self, emit: Emit, clock: Clock, stages: Sequence[Stage], retrieved: bool = False) -> None:
+        self._emit, self._clock, self._stages, self._retrieved = emit, clock, stages, retrieved
         self._owed: list[_Owed] = []
         self.may_succeed = False
         """Whether something has succeeded, or waits for people and still may."""
@@ -210,7 +218,7 @@ class Tracker:
 
     def by(self, emit: Emit) -> Tracker:
         """A tracker of the same run that passes its events to `emit`."""
-        return Tracker(emit, self._clock, self._stages)
+        return Tracker(emit, self._clock, self._stages, self._retrieved)
 
     def those(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
         """Those of `stages` that the run is asked for."""
@@ -237,7 +245,9 @@ class Tracker:
 
     def begin(self, subject: Subject, stages: Sequence[Stage]) -> StageSequence:
         """The sequence of those of `stages` that the run is asked for."""
-        return StageSequence(self.emit, self._clock, subject, self.those(stages), self._owed)
+        return StageSequence(
+            self.emit, self._clock, subject, self.those(stages), self._owed, retrieved=self._retrieved
+        )
 
     @contextmanager
     def course(self, subject: Subject, stages: Sequence[Stage]) -> Iterator[StageSequence]:

@@ -39,7 +39,7 @@ def verify(
     """
     org = target.org
     try:
-        user = userinfo.read(send(userinfo.request(token, org), world, end), token, org)
+        user = userinfo.read(send(userinfo.request(token, org), world, end), token, org, target.app)
     except EcapipeError as error:
         # Any other refusal leaves the token as it is: the org may only have been busy.
         if error.problem.kind is unexpected_answer:
@@ -55,7 +55,9 @@ def verify(
     if userinfo.needs_api(token):
         # UserInfo works where API Access Control blocks everything else, so it proves nothing about the API.
         response = send(userinfo.api_request(token, org, target.api_version), world, end)
-        if problem := userinfo.api_problem(response, token, org):
+        # A login without a person asks for no scopes.
+        scopes = " ".join(token.scopes) if flow.attended else None
+        if problem := userinfo.api_problem(response, token, org, target.app, scopes):
             raise error_at(replace(problem, http_status=response.status), org)
     login = replace(unverified_login(token, flow), username=user.username)
     return _dispose(_VerifiedLogin(target, token, user, login), options, world, work)

@@ -199,6 +199,8 @@ def match_pasted(
     A bare code, encoded or decoded, is accepted only while exactly one login waits, for nothing ties it to one.
     Raises `UnmatchedResponse`.
     """
+    if not logins:
+        raise UnmatchedResponse("No sign-in is waiting for this response.")
     address, *words = text.split()[:2] or [""]
     text = _with_scheme(text.strip(), logins)
     if not words or ":/" not in text:
@@ -249,13 +251,9 @@ def _match_one(
 
 
 def _only(logins: Sequence[AuthorizationRequest], what: str) -> AuthorizationRequest:
-    """The one login that waits; raises `UnmatchedResponse`."""
+    """The one login that waits; raises `UnmatchedResponse` where several do."""
     if len(logins) != 1:
-        raise UnmatchedResponse(
-            f"Several sign-ins are pending. Paste the full URL instead of the {what}."
-            if logins
-            else "No sign-in is pending."
-        )
+        raise UnmatchedResponse(f"Several sign-ins are pending. Paste the full URL instead of the {what}.")
     return logins[0]
 
 

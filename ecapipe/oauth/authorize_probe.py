@@ -7,6 +7,7 @@ all of them.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from html import unescape
 from typing import Final, Literal
@@ -90,10 +91,11 @@ def read(response: Response, login: AuthorizationRequest) -> None:
     if target and _is_sign_in(target, login):
         return
     if status == 429:
-        raise at(rate_limited(host), host, status)
+        raise at(rate_limited(host, "HTTP 429"), host, status)
     if status >= 500:
         raise at(server_busy(host, f"HTTP {status}"), host, status)
-    raise at(authorize_unclear(host, status, _description(response, target, login)), host, status)
+    answer = _description(response, target, login)
+    raise at(authorize_unclear(host, status, answer, login.app.name, login.org.url), host, status)
 
 
 def _refusal(code: str, description: str, *, status: int, login: AuthorizationRequest) -> EcapipeError:
@@ -156,7 +158,9 @@ def _visible_text(page: str) -> str:
             closing, start = "", mark.end()
     if not closing:
         pieces.append(page[start:])
-    text = unescape(_TAG.sub("\n", "\n".join(pieces)))
+    text = _TAG.sub("\n", "\n".join(pieces))
+    with suppress(ValueError):  # a character's number has more digits than Python reads
+        text = unescape(text)
     return "\n".join(filter(None, (" ".join(line.split()) for line in text.splitlines())))
 
 

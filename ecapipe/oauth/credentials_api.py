@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from ecapipe.oauth import messages
 from ecapipe.oauth.messages import Request, Response
+from ecapipe.oauth.refusals import RESOURCE_CODES, refusal
 from ecapipe.orgs.org import Org
 from ecapipe.problems.credentials import rest_permission_missing, rest_refused, rest_session_refused, rest_switch_off
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -246,6 +247,8 @@ def _members(response: Response, org: Org, bearer: Secret) -> messages.Members:
         raise _at(rest_session_refused(org.host), response, org)
     if 400 <= response.status < 500 and response.status != 429:
         code, message = _error(response, bearer)
+        if code in RESOURCE_CODES:
+            raise refusal(code, message, org.host, response.status, place="rest", app=None)
         raise _at(_problem(code, message, org.host), response, org)
     return messages.members(response, org.host, bearer, place="rest", app=None)
 

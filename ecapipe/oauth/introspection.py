@@ -49,7 +49,7 @@ def read(response: Response, credentials: Credentials, org: Org) -> None:
         if kind is invalid_client:
             raise ProbeRefusal(error, "consumerSecret") from None
         if kind is secret_required:
-            raise EcapipeError(probe_needs_secret(org.host)) from None
+            raise EcapipeError(probe_needs_secret(org.host, credentials.app.name, org.url)) from None
         raise
     if members.get("active") is not False:
         raise messages.unexpected(response, org.host, 'it does not contain "active": false')

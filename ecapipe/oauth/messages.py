@@ -112,7 +112,7 @@ def members(
     if 300 <= response.status < 400:
         raise at(redirect_refused(host, response.status), host, response.status)
     if response.status == 429:
-        raise at(rate_limited(host), host, response.status)
+        raise at(rate_limited(host, "HTTP 429"), host, response.status)
     if response.status >= 500:
         raise at(server_busy(host, f"HTTP {response.status}"), host, response.status)
     if content is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from ecapipe.oauth.scopes import scopes_to_request
+from ecapipe.oauth.scopes import all_scopes, brings_refresh_token, scopes_to_request
 from ecapipe.problems import oauth
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
@@ -141,11 +141,38 @@ def _redirect_uri(said: Refusal) -> Problem:
 
 
 def _scope(said: Refusal) -> Problem:
-    known = scopes_to_request(said.app) if said.app else None
+    known = None
     # Those that the files name help only where others were asked for.
-    if not known or set((said.scopes or "").split()) <= set(known.split()):
-        known = None
+    if said.app and not set((said.scopes or "").split()) <= set((all_scopes(said.app) or "").split()):
+        known = scopes_to_request(said.app)
     return oauth.invalid_scope(said.host, said.reason, known, said.place in ("authorize", "web"))
+
+
+def _ip(said: Refusal) -> Problem:
+    return oauth.ip_restricted(said.host, said.reason)
+
+
+def _not_approved(said: Refusal) -> Problem:
+    """Of an assertion; a sign-in helps only with a scope that makes the approval last."""
+    scopes = all_scopes(said.app) if said.app and brings_refresh_token(said.app) else None
+    return oauth.assertion_not_approved(said.host, said.reason, said.app.name if said.app else None, scopes)
+
+
+def _authentication(said: Refusal) -> Problem:
+    attended = said.place not in ("client-credentials", "jwt")
+    return oauth.authentication_failed(said.host, said.reason, attended)
+
+
+def _domain(said: Refusal) -> Problem:
+    return oauth.client_credentials_refused(said.host, said.reason, domain=True)
+
+
+def _flow(said: Refusal) -> Problem:
+    return oauth.unsupported_grant_type(said.host, said.reason, said.place == "web")
+
+
+def _rate(said: Refusal) -> Problem:
+    return oauth.rate_limited(said.host, said.answer)
 
 
 def _dpop(said: Refusal) -> Problem:
@@ -154,10 +181,22 @@ def _dpop(said: Refusal) -> Problem:
     return oauth.dpop_required(said.host, said.reason)
 
 
+def _without_api(said: Refusal) -> str | None:
+    """The scopes with which the same login calls no API, if it asks for scopes at all."""
+    if said.scopes is None or said.place != "rest":
+        return None
+    return " ".join(scope for scope in said.scopes.split() if scope not in ("api", "full")) or "id"
+
+
 def _header(said: Refusal) -> Problem:
     # A resource that knows no other scheme than Bearer.
+    if not said.proved and said.place == "rest":
+        return oauth.request_refused(said.host, said.reason)
     if said.proved:
-        return oauth.dpop_not_supported(said.host, said.status or 401, said.reason)
+        required = said.app.requires_dpop if said.app else None
+        return oauth.dpop_not_supported(
+            said.host, said.status or 401, said.reason, required, _without_api(said), api=said.place != "userinfo"
+        )
     return _token(said)
 
 
@@ -165,7 +204,7 @@ def _token(said: Refusal) -> Problem:
     if said.place == "userinfo":
         return oauth.user_info_refused(said.host, said.status or 401, said.reason, bound=said.proved)
     if said.place == "rest":
-        return oauth.api_session_refused(said.host, said.status or 401, said.reason)
+        return oauth.api_session_refused(said.host, said.status or 401, said.reason, bound=said.proved)
     if said.place in _SENDS_TOKEN:
         return oauth.token_refused(said.host, said.reason)
     return _about("a token")(said)
@@ -181,7 +220,7 @@ def _grant(said: Refusal) -> Problem:
             return oauth.grant_refused(said.host, said.reason, "client credentials")
         case "authorize":
             return _about("a grant")(said)
-        case _:
+        case "refresh" | "introspect" | "revoke" | "userinfo" | "rest":
             return _token(said)
 
 
@@ -222,20 +261,16 @@ _WORDS: Final = (
     Row(_cross_org, ("cross-org",)),
     Row(_of_reason(oauth.app_blocked), ("blocked by admin", "app is blocked")),
     Row(_of_reason(oauth.oauth_flow_disabled), ("plugin is disabled", "app is disabled", "flow is disabled")),
-    Row(_of_reason(oauth.assertion_not_approved), ("hasn't approved",), places=("jwt",)),
+    Row(_not_approved, ("hasn't approved",), places=("jwt",)),
     Row(_of_reason(oauth.user_not_approved), ("hasn't approved", "not approved", "not admin approved")),
-    Row(_of_host(oauth.ip_restricted), ("ip restricted", "login hours")),
+    Row(_ip, ("ip restricted", "login hours")),
     Row(_of_reason(oauth.code_challenge_missing), ("code challenge",), places=("authorize", "web")),
     Row(_of_reason(oauth.code_verifier_refused), ("code verifier",), places=("web",)),
     Row(_of_reason(oauth.authorization_code_refused), ("authorization code",), places=("web",)),
     Row(_of_reason(oauth.audience_refused), ("audience",), places=("jwt",)),
     Row(_of_reason(oauth.client_credentials_refused), ("no client credentials user",)),
-    Row(
-        _of_reason(oauth.client_credentials_refused),
-        ("not supported on this domain",),
-        places=("client-credentials",),
-    ),
-    Row(_of_reason(oauth.unsupported_grant_type), ("not supported on this domain", "grant type not supported")),
+    Row(_domain, ("not supported on this domain",), places=("client-credentials",)),
+    Row(_flow, ("not supported on this domain", "grant type not supported")),
     Row(_client_id, ("client identifier invalid",)),
     Row(_client, ("invalid client credentials", "client secret invalid")),
     Row(_redirect_uri, ("redirect_uri must match",)),
@@ -246,7 +281,7 @@ _WORDS: Final = (
 _GRANT: Final = ("invalid_grant", "invalid_request")
 _GRANTS: Final = (
     Row(
-        _of_reason(oauth.authentication_failed),
+        _authentication,
         ("password", "authentication failure", "inactive", "challenge required"),
         _GRANT,
     ),
@@ -274,9 +309,10 @@ _CODES: Final = (
     Row(_of_reason(oauth.policies_missing), codes=("ecapp_policy_not_found", "oauth_policy_not_found")),
     Row(_of_reason(oauth.distribution_refused), codes=("invalid_distribution_state",)),
     Row(_of_reason(oauth.session_level_refused), codes=("invalid_session_level",)),
-    Row(_of_reason(oauth.authentication_failed), codes=("login_error",)),
-    Row(_of_reason(oauth.inactive), codes=("inactive_user", "inactive_org")),
-    Row(_of_host(oauth.rate_limited), codes=("rate_limit_exceeded", "slow_down")),
+    Row(_authentication, codes=("login_error",)),
+    Row(lambda said: oauth.inactive(said.host, said.reason, user=True), codes=("inactive_user",)),
+    Row(lambda said: oauth.inactive(said.host, said.reason, user=False), codes=("inactive_org",)),
+    Row(_rate, codes=("rate_limit_exceeded", "slow_down")),
     Row(
         _of_reason(oauth.server_busy),
         codes=(
@@ -287,9 +323,9 @@ _CODES: Final = (
     Row(_dpop, codes=("invalid_dpop_proof", "use_dpop_nonce")),
     Row(_of_reason(oauth.assertion_used), codes=("bad_jti_claim",), places=("jwt",)),
     Row(_dpop, codes=("bad_jti_claim",)),
-    Row(_of_reason(oauth.unsupported_grant_type), codes=("invalid_assertion_type",), places=("jwt",)),
+    Row(_flow, codes=("invalid_assertion_type",), places=("jwt",)),
     Row(
-        _of_reason(oauth.unsupported_grant_type),
+        _flow,
         codes=("unsupported_grant_type", "unauthorized_client", "unsupported_response_type"),
     ),
     Row(_token, codes=("invalid_token", "token_rejected", "unsupported_token_type")),
@@ -313,13 +349,18 @@ _CODES: Final = (
 
 # Those of the REST API, after UserInfo took the token.
 _RESOURCES: Final = (
-    Row(_of_host(oauth.api_disabled), codes=("API_DISABLED_FOR_ORG",)),
+    Row(lambda said: oauth.api_disabled(said.host, _without_api(said)), codes=("API_DISABLED_FOR_ORG",)),
     Row(_of_host(oauth.api_disabled_for_user), codes=("API_CURRENTLY_DISABLED",)),
     Row(_of_host(oauth.request_limit_exceeded), codes=("REQUEST_LIMIT_EXCEEDED",)),
     Row(_header, codes=("INVALID_AUTH_HEADER",)),
     Row(_token, codes=("INVALID_SESSION_ID",)),
-    Row(_of_host(oauth.ip_restricted), codes=("LOGIN_DURING_RESTRICTED_DOMAIN", "LOGIN_DURING_RESTRICTED_TIME")),
+    Row(_ip, codes=("LOGIN_DURING_RESTRICTED_DOMAIN", "LOGIN_DURING_RESTRICTED_TIME")),
 )
+
+RESOURCE_CODES: Final = frozenset(
+    {*(code for row in _RESOURCES for code in row.codes or ()), "SERVER_UNAVAILABLE", "UNKNOWN_EXCEPTION"}
+)
+"""The codes that mean the same of every resource of the REST API."""
 
 TABLE: Final = (*_WORDS, *_GRANTS, *_CODES, *_RESOURCES)
 """The first row that fits counts: what is said decides before the code."""

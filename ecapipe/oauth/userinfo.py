@@ -13,6 +13,7 @@ from ecapipe.oauth.tokens import ORG_ID, USER_ID, Token
 from ecapipe.orgs.org import Org, same_id
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.project.apps import App
 
 _USERNAME: Final = re.compile(r".{1,255}")
 """Salesforce allows 80 characters; sandboxes add their name."""
@@ -32,15 +33,15 @@ def request(token: Token, org: Org) -> Request:
     return Request(org.address, "/services/oauth2/userinfo", bearer=token.access_token, key=token.key)
 
 
-def read(response: Response, token: Token, org: Org) -> User:
-    """The user of a UserInfo response.
+def read(response: Response, token: Token, org: Org, app: App | None = None) -> User:
+    """The user of a UserInfo response; `app`, if it is known, is for the words of a refusal.
 
     Raises `EcapipeError` (UserInfoRefused, or as `messages.members`; UnexpectedAnswer also for a member of another
     form, or one that repeats a secret).
     """
     if response.status in (401, 403):
-        raise _refusal(response, token, org, "userinfo")
-    members = messages.members(response, org.host, *token.secrets, place="userinfo", app=None)
+        raise _refusal(response, token, org, app, "userinfo", None)
+    members = messages.members(response, org.host, *token.secrets, place="userinfo", app=app)
 
     def text(name: str, form: re.Pattern[str], noun: str) -> str:
         value = members.get(name)
@@ -65,9 +66,21 @@ def read(response: Response, token: Token, org: Org) -> User:
     return user
 
 
-def _refusal(response: Response, token: Token, org: Org, place: Place) -> EcapipeError:
+def _refusal(
+    response: Response, token: Token, org: Org, app: App | None, place: Place, scopes: str | None
+) -> EcapipeError:
     code, proved = messages.refusal_code(response, *token.secrets), token.key is not None
-    error = refusal(code, "", org.host, response.status, *token.secrets, place=place, app=None, proved=proved)
+    error = refusal(
+        code,
+        "",
+        org.host,
+        response.status,
+        *token.secrets,
+        place=place,
+        app=app,
+        scopes=scopes,
+        proved=proved,
+    )
     # The codes of resources are no OAuth errors.
     return EcapipeError(replace(error.problem, oauth_error=None))
 
@@ -101,8 +114,11 @@ def api_request(token: Token, org: Org, version: str) -> Request:
     return Request(org.address, f"/services/data/v{version}/", bearer=token.access_token, key=token.key)
 
 
-def api_problem(response: Response, token: Token, org: Org) -> Problem | None:
-    """Why the API could not be read with the token, if it could not.
+def api_problem(
+    response: Response, token: Token, org: Org, app: App | None = None, scopes: str | None = None
+) -> Problem | None:
+    """Why the API could not be read with the token, if it could not; `app` and the `scopes` that were asked for are
+    for the words of a refusal.
 
     An org that is older than the project's API version does not know the resource, and proves nothing. Raises
     `EcapipeError` for a response that says nothing of the token either, such as a fault of the org.
@@ -110,7 +126,7 @@ def api_problem(response: Response, token: Token, org: Org) -> Problem | None:
     if response.status in (200, 404):
         return None
     if response.status in (401, 403):
-        return _refusal(response, token, org, "rest").problem
+        return _refusal(response, token, org, app, "rest", scopes).problem
     # Words what kind of fault it is; whatever passes was a success of another kind.
-    messages.members(response, org.host, *token.secrets, place="rest", app=None)
+    messages.members(response, org.host, *token.secrets, place="rest", app=app)
     raise messages.unexpected(response, org.host, "expected a resource of the REST API")

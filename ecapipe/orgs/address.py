@@ -20,7 +20,7 @@ _PAGES: Final = re.compile(
 )
 """Hosts that serve pages or files, with the name that the My Domain of the same org begins with."""
 
-_NO_LOGIN: Final = re.compile(r"(?:www|api)\.(?P<rest>.+)")
+_NO_LOGIN: Final = re.compile(r"(?:www|(?:[^.]+\.)?api)\.(?P<rest>.+)")
 """Hosts of Salesforce itself that nobody logs in at."""
 
 

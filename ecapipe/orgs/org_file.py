@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import json
 import posixpath
@@ -27,7 +26,7 @@ from ecapipe.orgs.org_rows import (
     unknown_column,
 )
 from ecapipe.orgs.org_rows import split_list as listed
-from ecapipe.problems.orgs import malformed_batch_file
+from ecapipe.problems.orgs import malformed_batch_file, resumed_orgs_unusable
 from ecapipe.problems.problem import EcapipeError
 
 __all__ = ["COLUMNS", "LARGEST", "OrgFile", "listed", "parse"]
@@ -52,6 +51,8 @@ class OrgFile:
     mistakes: tuple[RowMistake, ...] = ()
     named_by: NamedBy | None = None
     """Whose word it is, where that does not depend on where it lies."""
+    resumed: bool = False
+    """Whether the orgs are those of an earlier run, of which the file is the name."""
 
     @classmethod
     def joined(cls, files: Sequence[OrgFile]) -> OrgFile:
@@ -72,10 +73,13 @@ class OrgFile:
         return any(row.browser or row.callback not in (None, "auto") for row in self.entries)
 
     def require(self, further: Sequence[RowMistake] = ()) -> None:
-        """Raises `EcapipeError` (MalformedBatchFile) with all mistakes, those in the text and `further` ones."""
+        """Raises `EcapipeError` (MalformedBatchFile, ResumedOrgsUnusable) with all mistakes, those in the text and
+        `further` ones."""
         mistakes = sorted((*self.mistakes, *further), key=lambda each: (each.place.file, each.place.line or 0))
         if mistakes:
             first, files = mistakes[0].place, len({each.place.file for each in mistakes})
+            if self.resumed:
+                raise EcapipeError(resumed_orgs_unusable(first.file, [str(each) for each in mistakes]))
             raise EcapipeError(malformed_batch_file(first.file, first.line, [str(each) for each in mistakes], files))
 
 
@@ -171,6 +175,8 @@ def _name_cells(
 
 def _read_records(text: str, mistakes: list[RowMistake]) -> Iterator[tuple[RowPlace, list[str]]]:
     """The rows, numbered as a spreadsheet shows them: a quoted line break starts none."""
+    import csv  # orgs of a project are read here too, and seldom stand in a table
+
     first_line = 1
     # Spreadsheets obey a first line like this, and hide it.
     if declaration := re.match(r"sep=([,;\t])\r?(?:\n|$)", text):

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import USAGE, Wording, command, listed, option, problem, quote, retrieve_command, say
+from ecapipe.problems.problem import (
+    USAGE,
+    Wording,
+    alternatives,
+    command,
+    listed,
+    option,
+    problem,
+    quote,
+    retrieval,
+    retrieve_command,
+    say,
+)
 
 
 # The key is not for the author to choose: Salesforce makes it, at the first deploy.
@@ -20,7 +32,7 @@ def consumer_key_missing(
     return say(
         f"{app} has no consumer key. {' '.join(causes)}".rstrip(),
         f"Deploy the app, then retrieve: {retrieve_command()}",
-        f"Or set {variable}.",
+        f"Or set {variable} to the consumer key.",
         file=file,
         line=line,
     )
@@ -39,20 +51,27 @@ def consumer_secret_missing(
     allowed: Sequence[str],
     secretless: Sequence[str],
     advice: Sequence[str],
+    sources: Sequence[str] | None,
     file: str | None,
     line: int | None,
 ) -> Wording:
-    flows = f"Flows that its settings allow: {listed(allowed)}; without a secret: {listed(secretless)}."
-    actions = [
-        f"Set {variable} to the consumer secret, from the secret store of your CI system.",
-        "Or run in a terminal without --json or --no-prompt, and enter it at the prompt.",
-        f"Or save it in the keyring: {command('ecapipe app set-secret', app)}",
-    ]
+    """`allowed` are the flows of the app, `secretless` those that need no secret, for which there is `advice`;
+    `sources` are those that the secret may come from, if not all."""
+    flows = [f"Its settings allow: {listed(allowed)}."]
+    if secretless:
+        flows.append(f"No secret is needed for: {listed(secretless)}.")
+    ways = {
+        "environment": f"Set {variable} to the consumer secret, from the secret store of your CI system.",
+        "prompt": "Run in a terminal without --json or --no-prompt, and enter it at the prompt.",
+        "keyring": f"Save it in the keyring: {command('ecapipe app set-secret', app)}",
+    }
+    actions = [way for source, way in ways.items() if sources is None or source in sources]
+    actions += advice
+    if sources is None or "file" in sources:
+        actions.append(f"Allow the org to include it, then retrieve: {retrieve_command()}")
     return say(
-        " ".join((f"{app} has no consumer secret.", *causes, flows)),
-        *actions,
-        *advice,
-        f"Or allow the org to include it, then retrieve: {retrieve_command()}",
+        " ".join((f"{app} has no consumer secret.", *causes, *flows)),
+        *alternatives(*(actions or ["Supply it another way, without --secret-from."])),
         file=file,
         line=line,
     )
@@ -134,7 +153,8 @@ def rest_app_not_listed(app: str, host: str) -> Wording:
 def rest_consumer_unknown(app: str, host: str, key: str, keys: Sequence[str]) -> Wording:
     return say(
         f"No consumer of {app} in {host} has the key {key}. Keys in the org: {listed(keys)}.",
-        f"Retrieve the settings again: {retrieve_command()}",
+        retrieval("Retrieve the settings again"),
+        f"Check that {host} is the org that the key belongs to.",
     )
 
 
@@ -151,7 +171,7 @@ def rest_consumers_several(app: str, host: str, keys: Sequence[str]) -> Wording:
         )
     return say(
         f"{app} has {len(keys)} consumers in {host}, and no consumer key is known to choose one: {listed(keys)}.",
-        f"Retrieve the settings again: {retrieve_command()}",
+        retrieval("Retrieve the settings again"),
         "Or set the consumer key in the environment.",
     )
 
@@ -167,7 +187,7 @@ def rest_pair_staged(app: str, host: str, key: str) -> Wording:
     return say(
         f"The key {key} of {app} belongs to a staged pair in {host}, which is not active yet.",
         "Rotate it in (Setup, External Client App Manager, OAuth settings of the app), then run again.",
-        f"Or use the active key: {retrieve_command()}",
+        retrieval("Or use the active key"),
     )
 
 
@@ -309,6 +329,21 @@ def secrets_ambiguous(app: str, choices: Sequence[str]) -> Wording:
     return say(
         f"More than one consumer secret is saved for {app}: {listed(choices)}.",
         "Select one with --target-org ORG, or remove all of them with --all.",
+    )
+
+
+@problem(
+    "config",
+    "A replacement of the project takes the consumer key from an environment variable or a file, and the value isn't "
+    "one that Salesforce makes. It may be a secret, and a consumer key is shown: in the authorize URL, and in "
+    "arguments of the Salesforce CLI. So it wasn't used.",
+    "Correct the variable or the replacement, or supply the key in the ECAPIPE_CLIENT_ID variable of the app.",
+)
+def consumer_key_withheld(app: str, variable: str, origins: Sequence[str]) -> Wording:
+    return say(
+        f"The consumer key of {app} comes from {listed(origins)} (replacements of sfdx-project.json), but doesn't "
+        "start with 3MVG9 like those of Salesforce. A login with it would show the value.",
+        f"Correct that value, or set {variable} to the consumer key.",
     )
 
 

@@ -7,9 +7,11 @@ from ecapipe.problems.problem import (
     SPREADING,
     WAITING,
     Wording,
+    command,
     minutes_in_words,
     option,
     problem,
+    retrieval,
     retrieve_command,
     say,
 )
@@ -19,6 +21,7 @@ _CODE_LIFE = "15 minutes"
 _OWN_DOMAIN = "Check that the URL is the org's My Domain."
 _LOGIN_HISTORY = "Check Setup, Login History in the org for the reason."
 _MANAGER = "In Setup, External Client App Manager,"
+_IN_MANAGER = " in Setup, External Client App Manager"
 
 
 # The name is that of sf, which listens on the same port, 1717, by default.
@@ -83,8 +86,9 @@ def auth_timeout_error(app: str, minutes: float, listened: bool = False) -> Word
     elsewhere = "If the browser is on another machine, use --callback paste, which asks for the redirect URL."
     return say(
         f"No response arrived for {app} within {minutes_in_words(minutes)}.",
-        "Check the browser: after OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch Salesforce "
-        f"sends no response (wrong org, wrong key, or another callback URL; a change takes {SPREADING}).",
+        "Check the browser: Salesforce shows OAUTH_EC_APP_NOT_FOUND, invalid_client_id and redirect_uri_mismatch "
+        "only there. The org, the key or the callback URL is wrong then, or a change is not active everywhere yet, "
+        f"which takes {SPREADING}.",
         *([elsewhere] if listened else []),
         "Run again, with a longer --wait if more time is needed.",
     )
@@ -138,7 +142,7 @@ def invalid_client_id(host: str, code: str = "invalid_client_id", settles: bool 
     """`settles`: ``--settle`` would repeat what was asked."""
     return say(
         f"{host} does not know the consumer key ({code}).",
-        f"Retrieve the settings from this org again: {retrieve_command()}",
+        retrieval("Retrieve the settings from this org again"),
         f"If the app was just deployed, wait: a new key takes {SPREADING} to become available everywhere.",
         *_settle(settles),
     )
@@ -172,7 +176,7 @@ def secret_required(host: str, code: str) -> Wording:
     return say(
         f"{host} requires a consumer secret, and none was sent ({code}).",
         "Supply the consumer secret in an environment variable, or with --secret-from prompt.",
-        f"Or check the settings of the app in the org: {retrieve_command()}",
+        retrieval("Or check the settings of the app in the org"),
     )
 
 
@@ -311,9 +315,9 @@ def session_level_refused(host: str, description: str) -> Wording:
 def dpop_required(host: str, description: str) -> Wording:
     return say(
         f"{host} requires a proof of possession (DPoP), and none was sent: {description}.",
-        "Log in with --dpop. If the app's settings file lacks isDPopEnabled, retrieve it again: with it, no flag is "
-        "needed.",
-        f"Or, if the app's clients can't send proofs: {_MANAGER} turn off Require DPoP.",
+        "Log in with --dpop.",
+        retrieval("Or retrieve the settings: if they contain isDPopEnabled, no flag is needed"),
+        f"If the app's clients can't send proofs, turn off Require DPoP for the app{_IN_MANAGER}.",
     )
 
 
@@ -333,15 +337,36 @@ def dpop_proof_refused(host: str, description: str) -> Wording:
 
 @problem(
     "org",
-    "The API doesn't support tokens that are bound to a key (DPoP) yet, although the org issues them.",
-    "Log in without a bound token, if the app allows it.",
+    "The org did not accept the Authorization header of a token that is bound to a key (DPoP). The org issues such "
+    "tokens, but not all of its APIs may support them yet.",
+    "Log in without a bound token if the app allows it, or without the scopes that the API needs.",
 )
-def dpop_not_supported(host: str, status: int, description: str) -> Wording:
+def dpop_not_supported(
+    host: str,
+    status: int,
+    description: str,
+    required: bool | None = None,
+    scopes: str | None = None,
+    api: bool = True,
+) -> Wording:
+    """`required`: whether the app's settings require bound tokens, if that is known; `scopes`: those that a login
+    without API calls can ask for; `api`: UserInfo has accepted the token, and the REST API has not."""
+    refused = "The REST API" if api else "UserInfo"
+    off = f"{_MANAGER} turn off Require DPoP for the app until the org supports such tokens everywhere."
+    unbound = "Log in without --dpop" + (" if the app doesn't require it." if required is None else ".")
     return say(
-        f"The API at {host} doesn't accept a token that is bound to a key (HTTP {status}): {description}.",
-        "Leave out --dpop, if the app doesn't require it.",
-        f"{_MANAGER} turn off Require DPoP for the app until this API supports such tokens.",
+        f"{refused} at {host} did not accept the token (HTTP {status}): {description}. The token is bound to a key "
+        "(DPoP), which may not be supported there yet.",
+        *([] if required else [unbound]),
+        *([] if required is False else [off]),
+        *_without_api(scopes),
     )
+
+
+def _without_api(scopes: str | None) -> list[str]:
+    if scopes is None:
+        return []
+    return [f"For a login without API calls, omit the scopes api and full: {option('scopes', scopes)}"]
 
 
 @problem(
@@ -418,11 +443,11 @@ def redirect_uri_mismatch(host: str, sent: bool = True, settles: bool = False) -
     if not sent:
         return say(
             f"{host} found no matching callback URL for the app.",
-            f"Check whether the app has a callback URL in the org: {retrieve_command()}",
+            f"{_MANAGER} check whether the app has a callback URL.",
         )
     return say(
         f"{host} refused the redirect_uri: it does not match a callback URL of the app in the org.",
-        f"Retrieve the settings from this org again: {retrieve_command()}",
+        retrieval("Retrieve the settings from this org again"),
         f"If the callback URL was just deployed, wait: a change takes {SPREADING}.",
         *_settle(settles),
     )
@@ -462,9 +487,9 @@ def code_verifier_refused(host: str, description: str) -> Wording:
     "The IP ranges or login hours of the org don't allow this user to log in from here or now.",
     "Run from an allowed network, or change the app's IP relaxation policy or the user's IP ranges.",
 )
-def ip_restricted(host: str) -> Wording:
+def ip_restricted(host: str, description: str) -> Wording:
     return say(
-        f"{host} refused the login because of the IP address or the login hours.",
+        f"{host} refused the request because of the IP address or the login hours: {description}.",
         "Run from an allowed network, or relax the IP policy of the app (Setup, External Client App Manager).",
     )
 
@@ -487,12 +512,12 @@ def user_not_approved(host: str, description: str) -> Wording:
     "with a run-as user.",
     "Enable it in both, set the run-as user, and use the org's My Domain URL.",
 )
-def client_credentials_refused(host: str, description: str) -> Wording:
-    return say(
-        f"{host} refused the client credentials flow: {description}.",
-        "In the app's policies, enable the client credentials flow and set the run-as user.",
-        "Check that the URL is the org's My Domain.",
-    )
+def client_credentials_refused(host: str, description: str, domain: bool = False) -> Wording:
+    """`domain`: the host is the reason."""
+    action = f"{_MANAGER} enable the client credentials flow in the app's policies, and set the run-as user."
+    if domain:
+        action = "Use the org's My Domain URL: the client credentials flow works at no other host."
+    return say(f"{host} refused the client credentials flow: {description}.", action)
 
 
 @problem(
@@ -528,16 +553,21 @@ def audience_refused(host: str, description: str) -> Wording:
 
 @problem(
     "config",
-    "The org considers the assertion expired or not valid yet, because a clock is wrong. An assertion is valid for "
-    "three minutes.",
-    "Set the clock of this machine.",
+    "The org considers the assertion, or the user's approval of the app, expired. An assertion is valid for three "
+    "minutes, so a clock that is wrong is enough.",
+    "Set the clock of this machine. If it is right, check the app's policies.",
     retryable=True,
 )
 def assertion_expired(host: str, description: str) -> Wording:
     return say(
         f"{host} refused the assertion as expired or not valid yet: {description}.",
-        "Set the clock of this machine (timedatectl set-ntp true, or w32tm /resync), then run again.",
+        CLOCK_ACTION,
+        f"If the clock is right, the user's approval of the app may have expired: check Permitted Users and the "
+        f"refresh token policy of the app{_IN_MANAGER}.",
     )
+
+
+CLOCK_ACTION = "Set the clock of this machine (timedatectl set-ntp true, or w32tm /resync), then run again."
 
 
 @problem(
@@ -546,7 +576,9 @@ def assertion_expired(host: str, description: str) -> Wording:
     "in the app's policies, or the user signs in once with the web flow and the scope refresh_token.",
     "Ask an administrator to pre-authorize the user, or sign in once with the web flow.",
 )
-def assertion_not_approved(host: str, description: str) -> Wording:
+def assertion_not_approved(host: str, description: str, app: str | None = None, scopes: str | None = None) -> Wording:
+    """`scopes`: those of the `app`, if a sign-in with them is an approval that lasts."""
+    options = {"name": app or "APP"} | ({"scopes": scopes} if scopes else {})
     return say(
         f"{host} reports that the user has not approved the app: {description}.",
         "Check the username. Salesforce reports the same error for an unknown user.",
@@ -554,20 +586,23 @@ def assertion_not_approved(host: str, description: str) -> Wording:
         "developer org, https://test.salesforce.com for a sandbox or scratch org (SF_AUDIENCE_URL overrides it).",
         "In Setup, External Client App Manager, set Permitted Users to admin-approved users, and add the user's "
         "profile or a permission set.",
-        'Or sign in once as the user: ecapipe run --flow web --scopes "api refresh_token"',
+        f"Or sign in once as the user: {command('ecapipe run --flow web', **options)}",
     )
 
 
 @problem(
     "people",
     "The user can't log in: the password is wrong or expired, or the user is inactive or locked.",
-    "Sign in to the org in a browser to see the reason.",
+    "Check Login History in the org for the reason.",
 )
-def authentication_failed(host: str, description: str) -> Wording:
-    return say(
-        f"{host} could not authenticate the user: {description}.",
-        "Sign in to the org in a browser as that user. Setup, Login History also shows the reason.",
+def authentication_failed(host: str, description: str, attended: bool = True) -> Wording:
+    """`attended`: the user signs in; others may have no password, such as the run-as user of an app."""
+    action = (
+        "Check Setup, Login History for the reason, and Setup, Users for whether the user is active and not locked."
     )
+    if attended:
+        action = "Sign in to the org in a browser as that user. Setup, Login History also shows the reason."
+    return say(f"{host} could not authenticate the user: {description}.", action)
 
 
 @problem(
@@ -578,7 +613,8 @@ def authentication_failed(host: str, description: str) -> Wording:
 def code_challenge_missing(host: str, description: str) -> Wording:
     return say(
         f"{host} received no valid PKCE code challenge: {description}.",
-        "Open the link exactly as printed, without line breaks or changes.",
+        "ecapipe sent one. If the link was copied, copy all of it, without line breaks.",
+        "Check for a proxy that changes URLs: ecapipe doctor",
     )
 
 
@@ -589,19 +625,14 @@ def code_challenge_missing(host: str, description: str) -> Wording:
 )
 def invalid_scope(host: str, description: str, scopes: str | None, requested: bool) -> Wording:
     """`scopes`: those of the app, if others were asked for; `requested`: scopes were named in the request."""
-    look = f"Check which scopes the app has in the org: {retrieve_command(metadata='ExtlClntAppOauthSettings')}"
+    look = retrieval("Check which scopes the app has in the org", metadata="ExtlClntAppOauthSettings")
+    add = "Add the missing scopes to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them."
     if not requested:
-        return say(
-            f"{host} refused the scopes of the app: {description}.",
-            look,
-            "Add the missing scopes to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them.",
-        )
-    return say(
-        f"{host} refused the requested scopes: {description}.",
-        *([f"Request scopes that the app has: {option('scopes', scopes)}"] if scopes else []),
-        look,
-        "Request other scopes with --scopes, or add these to the app's OAuth settings and deploy them.",
-    )
+        return say(f"{host} refused the scopes of the app: {description}.", look, add)
+    ways = [look, add, "Or log in with fewer scopes: ecapipe run --scopes"]
+    if scopes:
+        ways = [f"Request scopes that the app has: {option('scopes', scopes)}", look, add]
+    return say(f"{host} refused the requested scopes: {description}.", *ways)
 
 
 @problem(
@@ -609,32 +640,41 @@ def invalid_scope(host: str, description: str, scopes: str | None, requested: bo
     "The token endpoint doesn't support the flow. It is disabled for the app, or the URL is not an OAuth host.",
     "Use the org's My Domain URL, and enable the flow for the app.",
 )
-def unsupported_grant_type(host: str, description: str) -> Wording:
+def unsupported_grant_type(host: str, description: str, code_sent: bool = False) -> Wording:
+    """`code_sent`: an authorization code was; Salesforce says the same of one that comes late."""
+    late = "If the redirect URL was pasted minutes after the sign-in, run again, and paste it at once."
     return say(
         f"{host} does not support the flow for this app: {description}.",
         "Check that the URL is the org's My Domain and that the app's settings enable the flow.",
+        *([late] if code_sent else []),
     )
 
 
 @problem(
     "org",
     "The org or the user is inactive.",
-    "Ask an administrator of the org.",
+    "Ask an administrator to activate the user, or Salesforce to activate the org.",
 )
-def inactive(host: str, description: str) -> Wording:
-    return say(f"{host} reports: {description}.", "Ask an administrator to activate the org or the user.")
+def inactive(host: str, description: str, user: bool) -> Wording:
+    """`user`: not the whole org."""
+    if user:
+        return say(
+            f"{host} reports that the user is inactive: {description}.",
+            "Ask an administrator of the org to activate the user.",
+        )
+    return say(f"{host} reports that the org is inactive: {description}.", "Ask Salesforce to activate the org.")
 
 
 @problem(
     "org",
-    "The login limit of Salesforce is reached.",
-    "Wait an hour, and log in less often.",
+    "The org limits how many requests or logins it accepts in a period, and the limit is reached.",
+    "Wait, and log in less often. Salesforce's limit of logins lasts an hour.",
     retryable=True,
 )
-def rate_limited(host: str) -> Wording:
+def rate_limited(host: str, answer: str) -> Wording:
     return say(
-        f"{host} accepts no more logins for now: the login limit is reached.",
-        "Wait, then run again. Salesforce's login limit lasts an hour.",
+        f"{host} accepts no more requests for now ({answer}).",
+        "Wait, then run again. If the limit of logins is reached, that takes an hour.",
     )
 
 
@@ -645,7 +685,10 @@ def rate_limited(host: str) -> Wording:
     retryable=True,
 )
 def server_busy(host: str, description: str) -> Wording:
-    return say(f"{host} reported a temporary error: {description}.", "Run again in a minute.")
+    return say(
+        f"{host} reported a temporary error: {description}.",
+        "Run again in a minute. If it happens repeatedly, check status.salesforce.com.",
+    )
 
 
 @problem(
@@ -678,12 +721,16 @@ def signature_mismatch(host: str) -> Wording:
     "report the consumer key as unknown, but that is no proof that it is correct.",
     "Log in with the web flow to be sure, or supply the secret if the app has one.",
 )
-def probe_needs_secret(host: str) -> Wording:
+def probe_needs_secret(host: str, app: str, url: str) -> Wording:
     return say(
         f"{host} did not refuse the consumer key, but can't confirm it without a secret, and a public client has "
         "none.",
-        "To be sure, log in: ecapipe run --flow web",
+        f"To be sure, log in: {_log_in(app, url)}",
     )
+
+
+def _log_in(app: str, url: str) -> str:
+    return command("ecapipe run", name=app, target_org=url)
 
 
 @problem(
@@ -693,11 +740,11 @@ def probe_needs_secret(host: str) -> Wording:
     "Check the URL, and whether the org is under maintenance. Only a login is certain.",
     retryable=True,
 )
-def authorize_unclear(host: str, status: int, answer: str) -> Wording:
+def authorize_unclear(host: str, status: int, answer: str, app: str, url: str) -> Wording:
     return say(
         f"{host} neither redirects to its login page nor refuses the app (HTTP {status}): it returned {answer}.",
         "Check that the URL is the org's My Domain, and status.salesforce.com for maintenance.",
-        "Log in to be sure: ecapipe run --flow web",
+        f"To be sure, log in: {_log_in(app, url)}",
     )
 
 
@@ -720,17 +767,17 @@ def oauth_refused(host: str, error: str, description: str) -> Wording:
 )
 def user_info_refused(host: str, status: int, description: str, bound: bool = False) -> Wording:
     """`bound`: the token went with a proof."""
+    actions = [_BOUND] if bound else _USER_INFO_ACTIONS.get(description, ())
     return say(
         f"UserInfo at {host} refused the token{' or its proof' if bound else ''} (HTTP {status}): {description}.",
-        *([_BOUND] if bound else []),
-        *_USER_INFO_ACTIONS.get(description, ()),
+        *actions,
         "Check Setup, API Access Control, and the session policies of the app and the user's profile.",
     )
 
 
 _BOUND = (
-    "The token is bound to a key (DPoP): see whether the clock of this machine is right, and whether a proxy changes "
-    "the address or takes the header DPoP away."
+    "The token is bound to a key (DPoP). Check the clock of this machine, and check for a proxy that changes URLs or "
+    "removes headers: ecapipe doctor"
 )
 
 # Salesforce Help, "Identity URLs".
@@ -762,12 +809,13 @@ def api_access_blocked(host: str, status: int, description: str) -> Wording:
     "The org has no REST API. Its edition doesn't include it, or the API is disabled.",
     "Use an org whose edition includes API access, or ask Salesforce to enable it.",
 )
-def api_disabled(host: str) -> Wording:
+def api_disabled(host: str, scopes: str | None = None) -> Wording:
+    """`scopes`: as for `dpop_not_supported`."""
     return say(
         f"The API is not enabled in the org at {host} (API_DISABLED_FOR_ORG).",
         "In Setup, Company Information, check whether the org's edition includes API access. Salesforce can enable "
         "it.",
-        "For a login without API calls, omit the scopes api and full: --scopes id",
+        *_without_api(scopes),
     )
 
 
@@ -802,9 +850,11 @@ def request_limit_exceeded(host: str) -> Wording:
     "ranges and session policies.",
     "Check the session settings of the org, and the IP and session policies of the app and the user's profile.",
 )
-def api_session_refused(host: str, status: int, description: str) -> Wording:
+def api_session_refused(host: str, status: int, description: str, bound: bool = False) -> Wording:
+    """`bound`: as for `user_info_refused`."""
     return say(
         f"The API at {host} refused the session (HTTP {status}): {description}.",
+        *([_BOUND] if bound else []),
         "Check the IP ranges and the session policies of the app and of the user's profile.",
         "Check Setup, Session Settings for sessions that are locked to an IP address or a domain.",
     )

@@ -93,6 +93,23 @@ def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str], f
 
 @problem(
     "config",
+    "The orgs of the run that --resume names can't be used as they are recorded. What a JSON result says counts as "
+    "the project's word: another host than a My Domain has to be specified by you.",
+    "Allow the hosts with --allow-host or in ECAPIPE_ALLOWED_HOSTS, or specify the orgs with --target-org or --file.",
+    exit_code=USAGE,
+)
+def resumed_orgs_unusable(run: str, mistakes: Sequence[str]) -> Wording:
+    """Each mistake begins with the name of its org and a comma."""
+    names = list(dict.fromkeys(mistake.partition(",")[0] for mistake in mistakes))
+    return say(
+        f"Orgs of {run} can't be used as recorded: {listed(names[:MISTAKES_SHOWN])}.",
+        *mistakes[:MISTAKES_SHOWN],
+        "Or specify the orgs yourself, with --target-org ALIAS=URL or --file.",
+    )
+
+
+@problem(
+    "config",
     "The org's address doesn't belong to Salesforce, doesn't use https, or is not a My Domain and comes only from "
     "files of the project. The key and secret would be sent there.",
     "Use the org's My Domain URL. Sites, this machine and your own hosts have to be allowed by you: with "
@@ -113,7 +130,7 @@ def refused_host(
             "Or specify the address yourself: --target-org ALIAS=URL.",
             *actions,
         ]
-    if foreign:
+    elif foreign:
         actions.append("If the host is yours, allow it with --allow-host HOST.")
     return say(f'The org address "{url}" is refused: {reason}.', *actions)
 
@@ -182,9 +199,11 @@ def wrong_user(
 )
 def org_without_apps(org: str, apps: Sequence[str], known: Sequence[str]) -> Wording:
     """`apps` were asked for, `known` are there."""
-    there = f"It returned {listed(known)}." if known else "It returned none."
+    message = f"The retrieve from {org} returned no external client apps."
+    if known:
+        message = f"The retrieve from {org} did not return {listed(apps)}. It returned {listed(known)}."
     return say(
-        f"The retrieve from {org} did not return {listed(apps) or 'an external client app'}. {there}",
+        message,
         *(hint for app in apps for hint in did_you_mean(app, known)),
         "In Setup of the org, External Client App Manager, check which apps it has.",
         "Check that the Salesforce CLI's user may read metadata there.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Final, Generic, Literal, ParamSpec
 
@@ -23,6 +24,11 @@ INTERRUPTED = 130
 SPREADING: Final = "up to 15 minutes (30 for a new app)"
 """How long a change of an app takes to reach all of Salesforce. Salesforce Help says 2 to 10 minutes, field reports
 up to 15, and its guide to hosted MCP servers 30 for a new app."""
+
+_SINGLE: Final = re.compile("['\u2018-\u201b]")
+"""Single quotes (about_Quoting_Rules of PowerShell)."""
+_READ_BY_FISH: Final = re.compile(rf"\\(?:[\\]|{_SINGLE.pattern}|$)")
+"""A backslash that escapes what follows it, between single quotes, too (The fish language, Quotes)."""
 
 MISTAKES_SHOWN = 100
 """Mistakes of one file that are named; a batch file may have thousands of rows."""
@@ -43,6 +49,8 @@ class Problem:
     host: str | None = None
     http_status: int | None = None
     oauth_error: str | None = None
+    retrievals: tuple[str, ...] = field(default=(), compare=False)
+    """Those of its actions that are a retrieve and nothing else."""
 
     @property
     def kind(self) -> Kind[...] | None:
@@ -54,13 +62,19 @@ class Problem:
         """Its message and what to do, in one line."""
         return " ".join((self.message, *self.actions))
 
+    def after_retrieve(self) -> Problem:
+        """The same for whoever has just retrieved: without the advice to do that again, where there is other."""
+        others = tuple(action for action in self.actions if action not in self.retrievals)
+        return replace(self, actions=others or self.actions)
+
 
 class EcapipeError(Exception):
-    """The one exception for foreseen failures: it carries a `Problem`."""
+    """The one exception for foreseen failures: it carries a `Problem`, and the name of the login that it is `about`
+    where nothing else tells."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, about: str = "") -> None:
         super().__init__(problem.message)
-        self.problem = problem
+        self.problem, self.about = problem, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +85,23 @@ class Wording:
     actions: tuple[str, ...]
     file: str | None = None
     line: int | None = None
+    retrievals: tuple[str, ...] = ()
+
+
+class Retrieval(str):
+    """An action that is a retrieve and nothing else."""
+
+    __slots__ = ()
 
 
 def say(message: str, *actions: str, file: str | None = None, line: int | None = None) -> Wording:
-    return Wording(message, actions, file, line)
+    retrievals = tuple(str(action) for action in actions if isinstance(action, Retrieval))
+    return Wording(message, tuple(map(str, actions)), file, line, retrievals)
+
+
+def alternatives(*actions: str) -> list[str]:
+    """Several ways out: "or" begins each after the first."""
+    return [*actions[:1], *(f"Or {action[:1].lower()}{action[1:]}" for action in actions[1:])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +132,7 @@ class Kind(Generic[P]):
             retryable=self.retryable,
             file=wording.file,
             line=wording.line,
+            retrievals=wording.retrievals,
         )
 
 
@@ -163,18 +191,31 @@ def option(name: str, value: str) -> str:
 
 
 def quote(word: str) -> str:
-    """`word` for a shell, and as displays show it: they take out what could move the cursor."""
-    if word.isprintable():
-        return shlex.quote(word)
-    return "$'" + "".join(map(_escape, word)) + "'"
+    """`word` for a shell, and as displays show it: they take out what could move the cursor.
+
+    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, to which a backslash may mean
+    something between single quotes, and by PowerShell, to which each of `_SINGLE` is one.
+    """
+    if not word.isprintable():
+        return "$'" + "".join(map(_escape, word)) + "'"
+    if shlex.quote(word) == word and not word.startswith("="):
+        return word
+    # Only where fish needs it: PowerShell takes it for another path.
+    quoted = _SINGLE.sub(r"""'"\g<0>"'""", word)
+    return "'" + (quoted.replace("\\", r"'\\'") if _READ_BY_FISH.search(word) else quoted) + "'"
 
 
 def _escape(character: str) -> str:
-    if character.isprintable() and character not in "\\'!":
+    if character.isprintable() and character not in "\\!" and not _SINGLE.match(character):
         return character
     # A byte of a file name that is no UTF-8 is a surrogate here.
     errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
     return "".join(f"\\{byte:03o}" for byte in character.encode(errors=errors))
+
+
+def retrieval(sentence: str, org: str | None = None, metadata: str = "ExtlClntAppGlobalOauthSettings") -> Retrieval:
+    """The action to run `retrieve_command`, which ends `sentence`."""
+    return Retrieval(f"{sentence}: {retrieve_command(org, metadata)}")
 
 
 def retrieve_command(org: str | None = None, metadata: str = "ExtlClntAppGlobalOauthSettings") -> str:

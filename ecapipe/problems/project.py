@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import USAGE, Wording, listed, option, problem, retrieve_command, say
+from ecapipe.problems.problem import (
+    USAGE,
+    Retrieval,
+    Wording,
+    listed,
+    option,
+    problem,
+    retrieval,
+    retrieve_command,
+    say,
+)
 
 
 @problem(
@@ -174,8 +184,10 @@ def link_out_of_repository(file: str, target: str) -> Wording:
 def no_apps_found(searched: Sequence[str]) -> Wording:
     return say(
         f"No external client apps were found in {listed(searched)}.",
-        "Retrieve them: sf project retrieve start --metadata ExternalClientApplication "
-        "--metadata ExtlClntAppGlobalOauthSettings --metadata ExtlClntAppOauthSettings --target-org ALIAS",
+        Retrieval(
+            "Retrieve them: sf project retrieve start --metadata ExternalClientApplication "
+            "--metadata ExtlClntAppGlobalOauthSettings --metadata ExtlClntAppOauthSettings --target-org ALIAS"
+        ),
         "Or specify the folder that contains them with --source-dir.",
     )
 
@@ -190,7 +202,8 @@ def no_apps_found(searched: Sequence[str]) -> Wording:
 def malformed_xml(file: str, line: int | None, reason: str) -> Wording:
     return say(
         f"{file} could not be read as metadata: {reason}.",
-        "Fix the file, or retrieve it again with sf project retrieve start.",
+        "Fix the file.",
+        Retrieval("Or retrieve it again with sf project retrieve start."),
         file=file,
         line=line,
     )
@@ -281,16 +294,37 @@ def malformed_baseline(file: str, reason: str) -> Wording:
     "Retrieve the type ExtlClntAppGlobalOauthSettings, which manifests often omit. If the file must not be in git, "
     "set the key and secret as environment variables, or use another tree with --credentials-dir.",
 )
-def settings_not_retrieved(app: str, org: str | None, variables: Sequence[str], source_org: str | None) -> Wording:
+def settings_not_retrieved(
+    app: str, org: str | None, variables: Sequence[str], source_org: str | None, retrieved: bool = False
+) -> Wording:
+    """`source_org`: the org that holds its key and secret, if another than its own does; `retrieved`: the run has
+    just retrieved all files of the app."""
+    if retrieved:
+        return _settings_not_returned(app, variables, source_org)
     link = origin = ""
     if source_org:
         link = f"; or {app} is linked to org {source_org}, and uses its key and secret"
         origin = f" from org {source_org}"
     return say(
         f"{app} has no global OAuth settings file in the project: it was not retrieved or is kept out of git{link}.",
-        f"Retrieve it{origin}: {retrieve_command(org)}",
+        # Whether that org is the one of the alias is what is not known.
+        retrieval(f"Retrieve it{origin}", None if source_org else org),
         "To leave it out of this tree, retrieve it to another folder with --output-dir, then use --credentials-dir "
         "with that folder.",
+        _without_the_file(variables),
+    )
+
+
+def _settings_not_returned(app: str, variables: Sequence[str], source_org: str | None) -> Wording:
+    link, other_tree = "", list[str]()
+    if source_org:
+        link = f" The app may be linked to org {source_org}, and use its key and secret."
+        other_tree = ["If the app is linked, specify a tree of its source org with --credentials-dir."]
+    return say(
+        f"{app} has no global OAuth settings file: the retrieve did not return one.{link}",
+        "In Setup, External Client App Manager, check whether OAuth is enabled for the app.",
+        "Check that .forceignore does not exclude the file, and that the Salesforce CLI's user may read it.",
+        *other_tree,
         _without_the_file(variables),
     )
 
@@ -322,10 +356,12 @@ def settings_in_source_org(app: str, source_org: str, variables: Sequence[str], 
     "The app was installed from a package, and packages never contain global OAuth settings.",
     "Use the key and secret of the org in which the package was created.",
 )
-def settings_not_packaged(app: str) -> Wording:
+def settings_not_packaged(app: str, variables: Sequence[str]) -> Wording:
     return say(
         f"{app} is packaged, and packages never contain global OAuth settings.",
         f"Retrieve the file from the org that owns the package: {retrieve_command()}",
+        "Or specify the tree of that org with --credentials-dir.",
+        _without_the_file(variables),
     )
 
 
@@ -335,7 +371,11 @@ def settings_not_packaged(app: str) -> Wording:
     "Use --name to select other apps, or enable OAuth for the app in the org and retrieve again.",
 )
 def no_oauth_settings(app: str) -> Wording:
-    return say(f"{app} has no OAuth settings.", f"If the app uses OAuth, retrieve them: {retrieve_command()}")
+    return say(
+        f"{app} has no OAuth settings.",
+        retrieval("If the app uses OAuth, retrieve them"),
+        "In Setup, External Client App Manager, check whether OAuth is enabled for the app.",
+    )
 
 
 def _without_the_file(variables: Sequence[str]) -> str:
@@ -366,12 +406,14 @@ def flow_not_possible(
     app: str, requested: str, allowed: Sequence[str], reason: str, by_settings: bool, advice: Sequence[str]
 ) -> Wording:
     """`by_settings`: its settings file says what is `allowed`; `advice`: how to use one of these."""
-    choices = "Its settings allow" if by_settings else "Without its settings file, these flows can be tried"
-    return say(
-        f"{app} cannot log in with flow {requested}: {reason}. {choices}: {listed(allowed)}.",
-        *advice,
+    choices, other = (
+        "Its settings allow",
         "Enable another flow in the app's OAuth settings, deploy, and retrieve again.",
     )
+    if not by_settings:
+        choices = "Without its settings file, these flows can be tried"
+        other = retrieval("For other flows, retrieve its settings file")
+    return say(f"{app} cannot log in with flow {requested}: {reason}. {choices}: {listed(allowed)}.", *advice, other)
 
 
 @problem(
@@ -380,14 +422,17 @@ def flow_not_possible(
     "Add a suitable callback URL to the app, or use the other --callback mode.",
 )
 def callback_not_usable(app: str, requested: str, callbacks: Sequence[str]) -> Wording:
-    other = "paste" if requested == "listen" else "listen"
-    action = f"Use --callback {other}."
     if not callbacks:
-        action = (
-            "Add a callback URL to the app's OAuth settings, such as http://localhost:1717/OauthRedirect, "
-            "deploy, and retrieve again."
+        return say(
+            f"{app} has no callback URL.",
+            "Add one to the app's OAuth settings, such as http://localhost:1717/OauthRedirect, deploy, and retrieve "
+            "again.",
         )
-    return say(f"{app} has no callback URL for --callback {requested}. It has: {listed(callbacks)}.", action)
+    other = "paste" if requested == "listen" else "listen"
+    return say(
+        f"{app} has no callback URL for --callback {requested}. It has: {listed(callbacks)}.",
+        f"Use --callback {other}.",
+    )
 
 
 # Salesforce gives a refresh token for the scope refresh_token alone: full does not include it.
@@ -402,5 +447,5 @@ def refresh_scope_missing(app: str, allowed: Sequence[str]) -> Wording:
         f"{app} doesn't allow the scope refresh_token, so a saved login would end with its first access token. "
         f"It allows: {listed(allowed)}.",
         "Add RefreshToken to commaSeparatedOauthScopes in its OAuth settings, and deploy.",
-        'Or save the access token alone by specifying the scopes: --scopes "api".',
+        f"Or save the access token alone: {option('scopes', ' '.join(allowed) or 'id')}",
     )

@@ -9,11 +9,18 @@ from ecapipe.problems.problem import USAGE, Wording, command, listed, problem, s
 _MANAGER = "https://{name}.my.salesforce-setup.com/lightning/setup/{page}/home"
 
 
+_PAGES = {
+    "ExternalClientApplicationSettings": "External Client App Settings",
+    "ManageExternalClientApplication": "External Client App Manager",
+    "PermSets": "Permission Sets",
+}
+
+
 def setup_page(host: str, page: str) -> str:
     """The address of a page of Setup, if the host is a My Domain; else how to get there."""
     name, domain, _ = host.partition(".my.salesforce.com")
     if not domain:
-        return f"Setup, {page}"
+        return f"Setup, {_PAGES[page]}"
     return _MANAGER.format(name=name, page=page)
 
 
@@ -207,6 +214,19 @@ def delivery_failed(program: str, field: str, reason: str, done: Sequence[str]) 
     return say(
         f"{program} did not take the {field}: {reason}. Nothing is promoted; delivered so far: {listed(done)}.",
         "Fix the command and run again: it resumes with the same pair.",
+    )
+
+
+@problem(
+    "credentials",
+    "While the new pair was delivered, it vanished from the org: another user may have deleted or replaced it.",
+    "Run again: a new pair is staged and delivered in its place.",
+)
+def staged_pair_gone(app: str, org: str, places: Sequence[str]) -> Wording:
+    return say(
+        f"The new pair of {app} is no longer staged in {org}: another user may have deleted or replaced it. Nothing "
+        f"is promoted; these hold a pair that does not work: {listed(places)}.",
+        "Run again: a new pair is staged and delivered in its place.",
     )
 
 

@@ -178,11 +178,8 @@ def login_not_kept(name: str, known: Sequence[str], suggestions: Sequence[str] =
     message = f"No login is saved for {name}." if name else "No login is saved."
     if known:
         message += f" Saved: {listed(known)}."
-    return say(
-        message,
-        *suggestions,
-        "Run ecapipe login list to see the saved logins. To save one, use ecapipe run --save.",
-    )
+        suggestions = (*suggestions, "Run ecapipe login list to see the saved logins.")
+    return say(message, *suggestions, "To save a login, use ecapipe run --save.")
 
 
 @problem(
@@ -239,13 +236,13 @@ def login_not_bound(subject: str, command: str) -> Wording:
     "network",
     "The org could not be reached to revoke a saved login, or did not confirm it. The login is still saved and "
     "valid.",
-    "Try again when the org is reachable. Or remove the login here with --forget, and revoke it in the org.",
+    "Run again when the org is available. Or remove the login here with --forget, and revoke it in the org.",
     retryable=True,
 )
-def not_revoked(subject: str, host: str, reason: str) -> Wording:
+def not_revoked(subject: str, host: str, reason: str, app: str, org: str) -> Wording:
     return say(
         f"The login of {subject} was not revoked: {reason}. It is still saved, and its tokens remain valid.",
-        f"When {host} is reachable, run ecapipe login logout again.",
+        f"When {host} is available, run again: {command('ecapipe login logout', name=app, target_org=org)}",
         "Or remove it here anyway with --forget, and revoke it in the org: Setup, Connected Apps OAuth Usage or "
         "Session Management.",
     )

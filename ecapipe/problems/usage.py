@@ -13,6 +13,7 @@ from ecapipe.problems.problem import (
     USAGE,
     Problem,
     Wording,
+    alternatives,
     command,
     did_you_mean,
     listed,
@@ -49,8 +50,9 @@ def source_dir_not_found(path: str, flag: str = "--source-dir") -> Wording:
     "Correct the path. It is relative to the current folder.",
     exit_code=USAGE,
 )
-def file_not_found(path: str, flag: str) -> Wording:
-    return say(f'The file "{path}", specified with {flag}, does not exist.', "Specify an existing file.")
+def file_not_found(path: str, flag: str = "") -> Wording:
+    given = f", specified with {flag}," if flag else ""
+    return say(f'The file "{path}"{given} does not exist.', "Specify an existing file.")
 
 
 @problem(
@@ -115,10 +117,10 @@ def not_one_source(folder: str, orgs: Sequence[str]) -> Wording:
     exit_code=USAGE,
 )
 def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> Wording:
-    selection = f"of the selected apps ({listed(apps)})" if apps else "app"
+    selection = f"None of the selected apps ({listed(apps)})" if apps else "No app"
     return say(
-        f"No {selection} is assigned to any of the selected orgs: {listed(orgs)}.",
-        "Select an app that is assigned to these orgs with --name, or correct the apps of the orgs.",
+        f"{selection} is assigned to any of the selected orgs: {listed(orgs)}.",
+        "With --name, select an app that is assigned to these orgs, or correct the apps of the orgs.",
     )
 
 
@@ -166,7 +168,8 @@ def in_metadata_format(file: str, way: str) -> Problem:
 
 def given_with(flag: str, problem: Problem) -> Problem:
     """The problem of a file that the command line names: whatever it is, the command line has to change."""
-    return replace(problem, message=f"{flag}: {problem.message}", exit_code=USAGE)
+    prefix = f"{flag}: " if flag else ""
+    return replace(problem, message=f"{prefix}{problem.message}", exit_code=USAGE)
 
 
 @problem(
@@ -193,12 +196,14 @@ def run_not_found(run: str | None, known: Sequence[str], resumes: bool) -> Wordi
     message = "No run of this project is recorded."
     if run:
         message = f"Run {run} is not recorded."
-    return say(
-        message,
-        *did_you_mean(run or "", known),
-        "List the recorded runs with ecapipe runs list.",
-        *(["Or run without --resume."] if resumes else []),
-    )
+    actions = []
+    if known:
+        actions.append("List the recorded runs with ecapipe runs list.")
+    if resumes:
+        actions.append("Run without --resume.")
+    elif not known:
+        actions.append("Only ecapipe run records one, unless --no-journal is set.")
+    return say(message, *did_you_mean(run or "", known), *alternatives(*actions))
 
 
 @problem(
@@ -218,16 +223,15 @@ def run_ambiguous(run: str, candidates: Sequence[str]) -> Wording:
     "Change to that folder, or pass the options of the run together with --resume.",
     exit_code=USAGE,
 )
-def options_not_repeatable(run: str, folder: str | None) -> Wording:
+def options_not_repeatable(run: str, folder: str | None, rotates: bool) -> Wording:
     reason, actions = "they were not recorded, because they may contain a secret", list[str]()
     if folder:
-        reason = f"it was started in {folder}"
-        actions.append(f"{command('cd', folder)} && {command('ecapipe run', resume=run)}")
-    return say(
-        f"The options of run {run} cannot be repeated here: {reason}.",
-        *actions,
-        f"Or pass the options again, at least those that select the orgs, together with {option('resume', run)}",
+        reason, program = f"it was started in {folder}", "ecapipe app rotate" if rotates else "ecapipe run"
+        actions.append(f"Change to that folder: {command('cd', folder)} && {command(program, resume=run)}")
+    actions.append(
+        f"Pass the options again, at least those that select the orgs, together with {option('resume', run)}"
     )
+    return say(f"The options of run {run} cannot be repeated here: {reason}.", *alternatives(*actions))
 
 
 @problem(
@@ -265,8 +269,11 @@ def malformed_result(file: str, reason: str) -> Wording:
 )
 def shards_missing(shards: Sequence[str]) -> Wording:
     shard = shards[0] if shards else "K/N"
+    missing = f"The result of shard {shard} is missing."
+    if len(shards) > 1:
+        missing = f"The results of shards {listed(shards)} are missing."
     return say(
-        f"The result of shard {listed(shards)} is missing.",
+        missing,
         "Run ecapipe report merge again with the results of all shards.",
         f"If a shard did not run, run it with its other options: {command('ecapipe run', shard=shard)}",
     )

@@ -77,6 +77,8 @@ class App:
     """The settings file from the source org's tree (``--credentials-dir``), for an app without one of its own."""
     unread_settings: Problem | None = None
     """Why a settings file that is there, and its own as far as can be told, was not read."""
+    retrieved: bool = field(default=False, compare=False)
+    """The run has just retrieved its files, so that one that is not there was not returned."""
     settings: SourceFile | None = field(init=False, repr=False, compare=False)
     """The global OAuth settings file, its own or lent: the only one with key and secret."""
     callback_urls: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -233,20 +235,25 @@ def missing_settings(app: App, org: str | None, variables: Sequence[str], target
         return settings_in_source_org(app.name, source, variables, scoped)
     # Packages never contain global OAuth settings.
     if app.link_org is None and app.distribution == "Packaged":
-        return settings_not_packaged(app.name)
+        return settings_not_packaged(app.name, variables)
     if app.of(metadata.SAML) and not app.of(metadata.OAUTH):
         return no_oauth_settings(app.name)
-    return settings_not_retrieved(app.name, org, variables, link)
+    return settings_not_retrieved(app.name, org, variables, link, app.retrieved)
 
 
 def loopback(url: str) -> SplitResult | None:
     """`url` parsed, if a program on this machine can receive it: plain http on a loopback host (RFC 8252 §7.3)."""
+    parts = split(url)
+    if parts is None or parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        return None
+    return parts
+
+
+def split(url: str) -> SplitResult | None:
+    """`url` parsed; None if it is none, or its port is no number."""
     try:
         parts = urlsplit(url)
-        # Reading it raises on a port that is no number.
-        parts.port  # noqa: B018
+        parts.port  # noqa: B018  # reading it raises
     except ValueError:
-        return None
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
         return None
     return parts

@@ -16,6 +16,7 @@ from ecapipe.problems.project import (
     malformed_xml,
     no_apps_found,
     settings_duplicated,
+    suffix_misspelt,
     variable_reserved,
 )
 from ecapipe.problems.usage import in_metadata_format, unknown_app
@@ -232,6 +233,8 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
         match entry:
             case Problem():
                 unreadable.append(entry)
+                if name := _misnamed_settings(entry, scope):
+                    settings.append((_app_in_text(entry.file or "", project, world) or name, entry))
             case LinkOutside():
                 target = world.tree.target(posixpath.join(project.root, entry.path))
                 problem = link_out_of_repository(entry.path, target)
@@ -246,7 +249,8 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                 except EcapipeError as error:
                     unreadable.append(replace(error.problem, file=entry.path))
                     if entry.type is metadata.SETTINGS:
-                        settings.append((_app_in_text(entry, project, world) or entry.name, unreadable[-1]))
+                        name = _app_in_text(entry.path, project, world) or entry.name
+                        settings.append((name, unreadable[-1]))
     if foreign:
         folder = posixpath.join(project.root, posixpath.commonpath([posixpath.dirname(path) for path in foreign]))
         problem = in_metadata_format(foreign[0], option("metadata-dir", folder))
@@ -264,10 +268,22 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
     return tree
 
 
-def _app_in_text(file: MetadataFile, project: Project, world: ProjectAccess) -> str | None:
+def _misnamed_settings(problem: Problem, scope: Search) -> str | None:
+    """The member name of a settings file with a suffix that is nearly right; None for any other problem."""
+    if problem.kind is not suffix_misspelt or problem.file is None:
+        return None
+    name = problem.file.rpartition("/")[2]
+    correct = metadata.correct_suffix(
+        name, metadata_format=scope.metadata_format, in_source=not scope.metadata_format
+    )
+    known = metadata.recognise(correct, metadata_format=scope.metadata_format) if correct else None
+    return known[1] if known and known[0] is metadata.SETTINGS else None
+
+
+def _app_in_text(path: str, project: Project, world: ProjectAccess) -> str | None:
     """The app that a settings file names which is no metadata, as far as its text shows."""
     try:
-        text = world.tree.read(f"{project.root}/{file.path}", metadata.LARGEST).decode("utf-8", "replace")
+        text = world.tree.read(f"{project.root}/{path}", metadata.LARGEST).decode("utf-8", "replace")
     except EcapipeError:
         return None
     named = re.search(r"<externalClientApplication>\s*([^<\s]+)\s*<", text)

@@ -68,11 +68,12 @@ class ProjectTree(Protocol):
 
     def in_repository(self, file: str, trees: Iterable[str]) -> bool:
         """Whether a file, or a link on the way to it, lies in the repository of one of `trees`: below the nearest
-        folder with a ``.git`` around it; without one, below its project, or below itself."""
+        folder with a ``.git`` around it, or the repository that this is a submodule of; without one, below its
+        project, or below itself."""
 
     def holds(self, root: str, path: str) -> bool:
-        """Whether what `path` leads to, through all links, lies in the repository of `root`, as `in_repository`
-        finds it."""
+        """Whether what `path` leads to, through all links, lies in the repository of `root`: below the
+        nearest folder with a ``.git``, be that a submodule, as `in_repository` finds it."""
 
     def target(self, path: str) -> str:
         """What `path` leads to: absolute, free of links."""

@@ -27,6 +27,10 @@ class DeliverCommand:
     def program(self) -> str:
         return self.words[0]
 
+    def tells(self, placeholder: str) -> bool:
+        """Whether an argument has the placeholder."""
+        return any(f"{{{placeholder}}}" in word for word in self.words[1:])
+
     def arguments(self, values: Mapping[str, str]) -> list[str]:
         """The arguments of the program with `values` for the placeholders.
 

@@ -21,6 +21,7 @@ from ecapipe.problems.credentials import (
     rest_session_refused,
     rest_switch_off,
 )
+from ecapipe.problems.oauth import api_disabled_for_user, api_session_refused
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.rotation import (
     packaged_app_not_rotated,
@@ -37,7 +38,9 @@ from ecapipe.saved import sessions
 from ecapipe.saved.records import SavedLogin
 from ecapipe.secret import mask
 
-_NEXT_LOGIN = frozenset({rest_permission_missing, rest_session_refused, rest_refused})
+_NEXT_LOGIN = frozenset(
+    {rest_permission_missing, rest_session_refused, rest_refused, api_disabled_for_user, api_session_refused}
+)
 """Problems that another user of the org may not have."""
 
 
@@ -92,12 +95,12 @@ def _through_sf(login: SfLogin, allowed: tuple[str, ...], world: World) -> Sessi
     # Before the token is asked for, and after, for a refresh can bring another address.
     selection.choose(login.instance_url, {}, allowed)
     bearer, instance_url = world.sf.access_token(login.username)
-    return Session(selection.choose(instance_url, {}, allowed), bearer, login.username)
+    return Session(selection.choose(instance_url, {}, allowed), bearer, login.username, org_id=login.org_id)
 
 
 def _through_saved(login: SavedLogin, world: World) -> Session:
     access = sessions.access(login, world)
-    return Session(login.org, access.token, login.org.username, access.key)
+    return Session(login.org, access.token, login.org.username, access.key, login.org.org_id)
 
 
 def ask(request: Request, session: Session, world: World) -> Response:
@@ -123,11 +126,11 @@ def _find(target: Target, session: Session, world: World) -> Found:
 
 
 def read_slot(found: Found, world: World) -> None:
-    """Find what is in the slot of the consumer now; what has expired is good for nothing."""
+    """Find what is in the slot of the consumer now; what has expired is good for nothing, but may be in the way."""
     org, bearer = found.session.org, found.session.bearer
     response = ask(credentials_api.staging(org, bearer, found.app_id, found.consumer), found.session, world)
-    pairs = [each for each in credentials_api.slot(response, org, bearer) if each.state in ("Active", "Rotated")]
-    found.slot = min(pairs, key=lambda pair: pair.state, default=None)
+    pairs = {each.state: each for each in credentials_api.slot(response, org, bearer)}
+    found.slot, found.expired = pairs.get("Active") or pairs.get("Rotated"), pairs.get("Expired")
     found.read_at = response.date
 
 

@@ -9,10 +9,9 @@ step can be broken off: run again, it reads what the org has, and goes on from t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from math import inf
 from typing import Final
 
 from ecapipe.credentials import resolution
@@ -35,29 +34,25 @@ from ecapipe.events import (
     Subject,
     SubjectFinished,
 )
-from ecapipe.exchange import sending
 from ecapipe.login.tracker import EndEarly, SkipStage, StageSequence, StageWork, Tracker
-from ecapipe.oauth import credentials_api
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.org import error_at
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import USAGE, EcapipeError, Problem
 from ecapipe.problems.project import not_written_back
 from ecapipe.problems.rotation import (
-    delivered_pair_not_deleted,
     new_pair_not_proved,
     new_pair_refused,
     nothing_replaced,
-    nothing_staged,
     packaged_app_not_rotated,
-    previous_pair_in_use,
     rotation_going_on,
 )
 from ecapipe.project.discovery import ProjectSelection
-from ecapipe.rotate import consumer, delivery, dependents, memory, promotion, proof, slot
-from ecapipe.rotate.memory import Memory
+from ecapipe.rotate import consumer, deletion, delivery, dependents, memory, promotion, proof, slot
+from ecapipe.rotate.case import Case
+from ecapipe.rotate.delivery import Delivery
 from ecapipe.rotate.ports import RotationTools
-from ecapipe.rotate.target import Found, Mode, NewPair, Outcome, RotationOptions, Target
+from ecapipe.rotate.target import Mode, NewPair, Outcome, RotationOptions, Target
 from ecapipe.run.pipeline import run_id
 from ecapipe.run.targets import AppInOrg, choose_targets
 from ecapipe.run.world import World
@@ -98,6 +93,7 @@ def run(request: RotationRequest, world: World, tools: RotationTools, emit: Emit
     stages = STAGES[request.options.mode]
     tracker = Tracker(emit, world.clock, stages)
     _require_a_file_each(targets.pairs, request.options)
+    delivery.require_variables_apart(targets.pairs, request.options.commands)
 
     def end(*, interrupted: bool) -> None:
         emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
@@ -110,13 +106,17 @@ def run(request: RotationRequest, world: World, tools: RotationTools, emit: Emit
             tuple(org.facts for org in targets.chosen),
         )
     )
+    given: dict[str, Subject] = {}
     try:
         for pair in targets.pairs:
             if done := request.done.get(pair.subject):
                 outcomes[pair.subject] = done
                 _take_over(pair, stages, tracker)
             else:
-                _Rotation(pair, request.options, chain, tracker, world, tools, outcomes).run()
+                shared = any(
+                    each.app is pair.app and each != pair and each.subject not in outcomes for each in targets.pairs
+                )
+                _Rotation(pair, request.options, chain, tracker, world, tools, outcomes, shared, given).run()
         tracker.report_skipped_failures()
         end(interrupted=False)
     except KeyboardInterrupt:
@@ -150,30 +150,29 @@ class _Rotation:
     world: World
     tools: RotationTools
     outcomes: Outcomes
+    shared: bool
+    """Whether the app is to be rotated in other orgs as well, and has not been."""
+    given: dict[str, Subject]
+    """Whose pair each place got in this run."""
     outcome: Outcome = field(default_factory=Outcome)
 
     def run(self) -> None:
-        subject = self.pair.subject
-        steps: dict[Mode, Callable[[StageSequence, Target, Found, Memory, Sequence[delivery.Delivery]], None]] = {
-            "abort": self.abort,
-            "end-previous": self.end_previous,
-        }
-        with ExitStack() as locks, self.tracker.course(subject, STAGES[self.options.mode]) as sequence:
+        subject, mode = self.pair.subject, self.options.mode
+        with ExitStack() as locks, self.tracker.course(subject, STAGES[mode]) as sequence:
             with sequence.stage(FIND_CONSUMER) as work:
                 target = self.target()
-                deliveries = self.plan(target, work)
-                found = consumer.find(target, self.options.allowed, self.world)
-                work.facts |= {"host": found.session.org.host, "consumerKey": mask(target.key)}
-                if found.session.username:
-                    work.facts["username"] = found.session.username
-                own = memory.of(target, found, self.tools.records)
+                deliveries = self.plan(target)
+                case = self.find(target, work)
                 if self.options.dry_run:
-                    self.show_plan(target, found, own, deliveries, work)
-                locks.enter_context(
-                    self.tools.records.locked(own.id, rotation_going_on(target.app.name, target.org.name))
-                )
-                own.read()
-            steps.get(self.options.mode, self.rotate)(sequence, target, found, own, deliveries)
+                    self.show_plan(case, deliveries, work)
+                locks.enter_context(self.tools.records.locked(case.memory.id, rotation_going_on(*case.names)))
+                case.memory.read()
+            if mode == "abort":
+                self.abort(sequence, case)
+            elif mode == "end-previous":
+                self.end_previous(sequence, case)
+            else:
+                self.rotate(sequence, case, deliveries)
         if sequence.finished:
             self.outcomes[subject] = self.outcome
             self.tracker.emit(SubjectFinished(subject, None))
@@ -191,63 +190,63 @@ class _Rotation:
     def unless_named(self, problem: Problem) -> Exception:
         return EcapipeError(problem) if self.pair.named else SkipStage(problem.message, problem)
 
-    def plan(self, target: Target, work: StageWork) -> list[delivery.Delivery]:
+    def plan(self, target: Target) -> list[Delivery]:
         """What would be delivered, and whether it can be; nothing is staged that has nowhere to go."""
         if not self.options.promotes:
             return []
         proof.require_login(target, self.options, self.world)
-        return delivery.plan(target, self.options, self.tools.programs, self.world, work)
+        return delivery.plan(target, self.options, self.tools.programs, self.world)
 
-    def show_plan(
-        self, target: Target, found: Found, own: Memory, deliveries: Sequence[delivery.Delivery], work: StageWork
-    ) -> None:
+    def find(self, target: Target, work: StageWork) -> Case:
+        found = consumer.find(target, self.options.allowed, self.world)
+        work.facts |= {"host": found.session.org.host, "consumerKey": mask(target.key)}
+        if found.session.username:
+            work.facts["username"] = found.session.username
+        own = memory.of(target, found, self.tools.records)
+        return Case(target, found, own, self.options, self.world, self.tools)
+
+    def show_plan(self, case: Case, deliveries: Sequence[Delivery], work: StageWork) -> None:
         """Raises `EndEarly`, or what a rotation would fail with."""
-        own.read()
-        consumer.read_slot(found, self.world)
-        if self.options.mode in ("rotate", "stage-only", "promote"):
-            slot.look(target, found, self.options, own, self.world)
-        elif self.options.mode == "abort":
-            self.doomed_places(target, found, own)
+        case.memory.read()
+        consumer.read_slot(case.found, self.world)
+        if self.options.mode == "abort":
+            deletion.doomed_places(case)
+        elif self.options.mode == "end-previous":
+            deletion.require_unused(case)
         else:
-            self.require_unused(target, found)
+            slot.look(case)
+        held = case.found.slot
         work.facts |= {
             "stages": [stage.name for stage in STAGES[self.options.mode]],
-            "slot": found.slot.state if found.slot else "free",
+            "slot": held.state if held else "free",
             "deliver": [each.name for each in deliveries] or ["nowhere"],
-            "prove": ["introspect", *proof.login_flows(target, self.options)],
+            "prove": ["introspect", *proof.login_flows(case.target, self.options)],
         }
         raise EndEarly(DRY_RUN_ONLINE)
 
-    def rotate(
-        self,
-        sequence: StageSequence,
-        target: Target,
-        found: Found,
-        own: Memory,
-        deliveries: Sequence[delivery.Delivery],
-    ) -> None:
-        options, world = self.options, self.world
+    def rotate(self, sequence: StageSequence, case: Case, deliveries: Sequence[Delivery]) -> None:
+        target, found, own = case.target, case.found, case.memory
         with sequence.stage(STAGE) as work:
-            pair = slot.stage(target, found, options, own, world, work)
+            pair = slot.stage(case, work)
             self.outcome.key = mask(pair.key)
         with sequence.stage(PROVE) as work:
             self.prove(target, pair, work)
-        if options.mode == "stage-only":
+        if self.options.mode == "stage-only":
             return
         with sequence.stage(DELIVER) as work:
-            self.deliver(deliveries, pair, own, work)
+            delivery.deliver(deliveries, pair, case, work, done=self.outcome.delivered, given=self.given)
         with sequence.stage(PROMOTE) as work:
             if pair.promoted:
                 work.pass_over("The new pair is in force already.")
             else:
-                promotion.promote(target, found, pair, world)
+                promotion.promote(case, pair)
                 own.update(promoted=True)
         with sequence.stage(CONFIRM) as work:
-            promotion.confirm(target, found, pair, options, world=world, work=work, outcome=self.outcome)
+            promotion.confirm(case, pair, work, self.outcome)
         with sequence.stage(UPDATE_SAVED) as work:
             old = found.rotated.key if found.rotated else target.key
-            dependents.update(target, old, pair, tools=self.tools, world=world, work=work)
-            if not options.write_back:
+            dependents.update(case, old, pair, work, shared=self.shared)
+            if not self.options.write_back:
                 dependents.tell_of_settings(target, pair, work)
             own.update(finished=True)
 
@@ -263,109 +262,20 @@ class _Rotation:
             raise error_at(new_pair_not_proved(app, org, "; ".join(verdict.doubts)), target.org)
         work.warnings += verdict.doubts
 
-    def deliver(self, deliveries: Sequence[delivery.Delivery], pair: NewPair, own: Memory, work: StageWork) -> None:
-        done = self.outcome.delivered
-        # Of a pair that is in force everything may have been delivered already, and is not delivered twice.
-        record = own.record if own.record and own.record.key == pair.key else None
-        known = record.delivered if record and record.promoted else ()
-        done += [each.name for each in deliveries if each.name in known]
-        left = [each for each in deliveries if each.name not in known]
-        try:
-            delivery.deliver(left, pair, done)
-        finally:
-            # A delivery that was broken off may have arrived: it counts where the pair would be deleted.
-            own.update(delivered=[each.name for each in deliveries][: len(done) + 1])
-            work.facts["delivered"] = list(done)
-
-    def abort(
-        self,
-        sequence: StageSequence,
-        target: Target,
-        found: Found,
-        own: Memory,
-        deliveries: Sequence[delivery.Delivery],
-    ) -> None:
-        """Delete the staged pair, unless somebody was given it."""
-        app, org = target.app.name, target.org.name
+    def abort(self, sequence: StageSequence, case: Case) -> None:
         with sequence.stage(STAGE) as work:
-            consumer.read_slot(found, self.world)
-            places = self.doomed_places(target, found, own)
-            if found.active is None:
-                work.pass_over(f"No pair is staged for {app} in {org}.")
-            else:
-                work.facts["deleted"] = mask(found.active.key)
-                self.delete(found)
-                if places:
-                    work.warn(f"These hold a dead key and secret now: {', '.join(places)}.")
-            own.update(finished=True)
-            self.outcome.key = mask(found.consumer.key)
+            deletion.abort(case, work)
+            self.outcome.key = mask(case.found.consumer.key)
 
-    def doomed_places(self, target: Target, found: Found, own: Memory) -> list[str]:
-        """What would hold a dead pair without the staged one. Raises `EcapipeError` where that keeps it."""
-        app, org, staged = target.app.name, target.org.name, found.active
-        if found.rotated:
-            raise EcapipeError(nothing_staged(app, org))
-        if staged is None:
-            return []
-        places = list(own.record.delivered) if own.record and own.record.key == staged.key else []
-        file = target.app.settings
-        if staged.key == target.key and file and not any(place.endswith(file.path) for place in places):
-            places.append(file.path)
-        if places and not self.options.force:
-            raise EcapipeError(delivered_pair_not_deleted(app, org, places))
-        return places
-
-    def require_unused(self, target: Target, found: Found) -> None:
-        """Raises `EcapipeError` unless the pair that was replaced may be deleted."""
-        app, org = target.app.name, target.org.name
-        if found.active:
-            raise EcapipeError(nothing_replaced(app, org))
-        users = dependents.users(target, found.rotated.key, self.tools, self.world) if found.rotated else []
-        if users and not self.options.force:
-            raise EcapipeError(previous_pair_in_use(app, org, users))
-
-    def end_previous(
-        self,
-        sequence: StageSequence,
-        target: Target,
-        found: Found,
-        own: Memory,
-        deliveries: Sequence[delivery.Delivery],
-    ) -> None:
-        """Delete the pair that was replaced, unless something uses it."""
-        app, org = target.app.name, target.org.name
+    def end_previous(self, sequence: StageSequence, case: Case) -> None:
+        """Delete the pair that was replaced, once the one in force is confirmed."""
         with sequence.stage(CONFIRM) as work:
-            consumer.read_slot(found, self.world)
-            if found.active:
-                raise EcapipeError(nothing_replaced(app, org))
-            previous = found.rotated
-            pair = NewPair(found.consumer.key, slot.main_secret(target, found, self.world), promoted=True)
+            consumer.read_slot(case.found, self.world)
+            if case.found.active:
+                raise EcapipeError(nothing_replaced(*case.names))
+            secret = slot.main_secret(case.target, case.found, self.world)
+            pair = NewPair(case.found.consumer.key, secret, promoted=True)
             self.outcome.key = mask(pair.key)
-            promotion.confirm_new(target, pair, self.options, self.world, work)
+            promotion.confirm_new(case.target, pair, self.options, self.world, work)
         with sequence.stage(UPDATE_SAVED) as work:
-            if previous is None:
-                work.pass_over(f"{app} in {org} has no previous pair.")
-                return
-            self.require_unused(target, found)
-            if target.key == previous.key:
-                work.warn(f"The key that is known here is the previous one: it is dead now. {app} needs the new key.")
-            self.delete(found)
-            own.update(finished=True)
-            work.facts["deleted"] = mask(previous.key)
-
-    def delete(self, found: Found) -> None:
-        """Empty the slot. Raises `EcapipeError` unless it is empty then."""
-        session, doomed, failure = found.session, found.slot, None
-        if doomed is None:
-            return
-        request = credentials_api.end(session.org, session.bearer, found.app_id, found.consumer, doomed)
-        try:
-            response = sending.send(session.sign(request), self.world, inf, repeatable=False)
-            if response.status != 404:  # it is gone already
-                credentials_api.require_success(response, session.org, session.bearer)
-        except EcapipeError as error:
-            failure = error
-        if failure:
-            consumer.read_slot(found, self.world)
-            if found.slot and found.slot.id == doomed.id:
-                raise failure
+            deletion.end_previous(case, work)

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended: its exit status, None after the time that it has, and what it wrote."""
+    """How a program ended: its exit status, None after the time that it has, and what it wrote. `unread`: it left
+    something of what it was given."""
 
     status: int | None
     output: str
+    unread: bool = False
 
 
 class Programs(Protocol):

@@ -8,10 +8,12 @@ from typing import Final
 from ecapipe.exchange import sending
 from ecapipe.login.tracker import StageWork
 from ecapipe.oauth import credentials_api
+from ecapipe.oauth.credentials_api import StagedPair
 from ecapipe.orgs.org import error_at
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.rotation import promotion_not_confirmed
+from ecapipe.problems.rotation import promotion_not_confirmed, staged_pair_gone
 from ecapipe.rotate import proof
+from ecapipe.rotate.case import Case
 from ecapipe.rotate.consumer import find_main, read_slot
 from ecapipe.rotate.proof import Verdict
 from ecapipe.rotate.target import Found, NewPair, Outcome, RotationOptions, Target
@@ -23,40 +25,42 @@ _PAUSE: Final = 2.0
 """Seconds between two questions about a pair that has just been put in force."""
 
 
-def promote(target: Target, found: Found, pair: NewPair, world: World) -> None:
+def promote(case: Case, pair: NewPair) -> None:
     """Put a staged pair in force. Raises `EcapipeError` unless the org has it in force then, whatever it said."""
-    if pair.staged is None:
-        raise AssertionError("nothing else is promoted")
-    session, failure = found.session, None
+    found, failure = case.found, None
+    # A delivery takes its time: by now another pair may be staged.
+    read_slot(found, case.world)
+    staged = found.active if found.active and found.active.key == pair.key else None
+    if staged:
+        try:
+            _put_in_force(found, staged, case.world)
+        except EcapipeError as error:
+            failure = error
     try:
-        request = credentials_api.promote(session.org, session.bearer, found.app_id, found.consumer, pair.staged)
-        # Once: whether it had an effect is read from the org.
-        response = sending.send(session.sign(request), world, inf, repeatable=False)
-        credentials_api.require_success(response, session.org, session.bearer)
-    except EcapipeError as error:
-        failure = error
-    try:
-        in_force = find_main(found, pair.key, world)
+        in_force = find_main(found, pair.key, case.world)
     except EcapipeError as error:
         raise failure or error from None
+    if not in_force and staged:
+        raise failure or _unconfirmed(case.target, "its consumer has another key than the one that was promoted")
     if not in_force:
-        raise failure or _unconfirmed(target, "its consumer has another key than the one that was promoted")
+        record = case.memory.record
+        raise EcapipeError(staged_pair_gone(*case.names, list(record.places.values()) if record else []))
 
 
-def confirm(
-    target: Target,
-    found: Found,
-    pair: NewPair,
-    options: RotationOptions,
-    *,
-    world: World,
-    work: StageWork,
-    outcome: Outcome,
-) -> None:
+def _put_in_force(found: Found, pair: StagedPair, world: World) -> None:
+    session = found.session
+    request = credentials_api.promote(session.org, session.bearer, found.app_id, found.consumer, pair)
+    # Once: whether it had an effect is read from the org.
+    response = sending.send(session.sign(request), world, inf, repeatable=False)
+    credentials_api.require_success(response, session.org, session.bearer)
+
+
+def confirm(case: Case, pair: NewPair, work: StageWork, outcome: Outcome) -> None:
     """Ask the org about the new pair and the previous one. Raises `EcapipeError` (PromotionNotConfirmed)."""
-    confirm_new(target, pair, options, world, work)
-    read_slot(found, world)
-    previous = found.rotated
+    target, world = case.target, case.world
+    confirm_new(target, pair, case.options, world, work)
+    read_slot(case.found, world)
+    previous = case.found.rotated
     if previous is None:
         work.warn(f"{target.org.name} does not say until when the previous pair works.")
         return

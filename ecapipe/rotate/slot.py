@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 from typing import Final
@@ -15,7 +16,7 @@ from ecapipe.oauth.credentials_api import StagedPair
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs.org import error_at, same_id
 from ecapipe.problems.credentials import rest_secret_withheld
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, command
 from ecapipe.problems.rotation import (
     no_proof_possible,
     nothing_staged,
@@ -23,6 +24,7 @@ from ecapipe.problems.rotation import (
     previous_pair_still_there,
 )
 from ecapipe.rotate import proof
+from ecapipe.rotate.case import Case
 from ecapipe.rotate.consumer import ask, read_slot
 from ecapipe.rotate.memory import Memory
 from ecapipe.rotate.target import Found, NewPair, RotationOptions, Target
@@ -36,12 +38,11 @@ _LONGEST: Final = 300.0
 """Seconds between an announcement and the making of the pair: the request ends after 60, whatever the org does."""
 
 
-def stage(
-    target: Target, found: Found, options: RotationOptions, memory: Memory, world: World, work: StageWork
-) -> NewPair:
+def stage(case: Case, work: StageWork) -> NewPair:
     """The pair that is to be in force; an earlier run may have got as far as that. Raises `EcapipeError`."""
+    target, found, memory, world = case.target, case.found, case.memory, case.world
     read_slot(found, world)
-    look(target, found, options, memory, world)
+    look(case)
     if found.rotated:
         work.pass_over("The new pair is in force already: what is left is finished.")
         return NewPair(found.consumer.key, main_secret(target, found, world), promoted=True)
@@ -49,35 +50,30 @@ def stage(
         work.note("hint", f"Resuming with the staged pair {_since(found.active)}.")
         _remember(found, found.active, memory, world)
         return _of_staged(target, found, found.active, work)
-    return _of_staged(target, found, _make(found, memory, world), work)
+    return _of_staged(target, found, _make(case), work)
 
 
-def look(target: Target, found: Found, options: RotationOptions, memory: Memory, world: World) -> None:
+def look(case: Case) -> None:
     """Raises `EcapipeError` where what is in the slot, or missing there, keeps a rotation from going on."""
+    found, options = case.found, case.options
     if found.rotated:
-        _require_rest_of_rotation(target, found, found.rotated, options, memory)
+        _require_rest_of_rotation(case, found.rotated)
     elif found.active:
-        if not (options.adopt or _is_ours(found.active, found, memory, world)):
-            raise _elsewhere(target, found.active)
+        if not (options.adopt or _is_ours(found.active, found, case.memory, case.world)):
+            raise _elsewhere(case.target, found.active)
     elif options.mode == "promote":
-        raise EcapipeError(nothing_staged(target.app.name, target.org.name))
+        raise EcapipeError(nothing_staged(*case.names))
     else:
-        require_proof(target, found, options, world)
+        require_proof(case.target, found, options, case.world)
 
 
-def _require_rest_of_rotation(
-    target: Target, found: Found, rotated: StagedPair, options: RotationOptions, memory: Memory
-) -> None:
+def _require_rest_of_rotation(case: Case, rotated: StagedPair) -> None:
     """Raises `EcapipeError` unless an earlier run put the pair in force, and left something to do."""
-    record = memory.record
-    unfinished = record is not None and record.key == found.consumer.key and not record.finished
+    record = case.memory.record
+    unfinished = record is not None and record.key == case.found.consumer.key and not record.finished
     # Who knows only the previous key has not been told of the new one.
-    if options.mode == "stage-only" or not (rotated.key == target.key or unfinished):
-        raise EcapipeError(
-            previous_pair_still_there(
-                target.app.name, target.org.name, mask(rotated.key), rotated.created, rotated.until
-            )
-        )
+    if case.options.mode == "stage-only" or not (rotated.key == case.target.key or unfinished):
+        raise EcapipeError(previous_pair_still_there(*case.names, mask(rotated.key), rotated.created, rotated.until))
 
 
 def main_secret(target: Target, found: Found, world: World) -> Secret:
@@ -108,8 +104,9 @@ def _of_staged(target: Target, found: Found, pair: StagedPair, work: StageWork) 
     return NewPair(pair.key, pair.secret, pair)
 
 
-def _make(found: Found, memory: Memory, world: World) -> StagedPair:
+def _make(case: Case) -> StagedPair:
     """A new pair. It is announced before it is asked for, so that it is known for ours if the response is lost."""
+    found, memory, world = case.found, case.memory, case.world
     session, org = found.session, found.session.org
     memory.write(_announcement(found, memory, world))
     request = credentials_api.stage(org, session.bearer, found.app_id, found.consumer)
@@ -123,7 +120,7 @@ def _make(found: Found, memory: Memory, world: World) -> StagedPair:
         failure = error
     # Whatever came of the request: the slot says what the org has.
     if pair is None or pair.secret is None or not pair.id:
-        pair = _made_all_the_same(found, memory, world, failure)
+        pair = _made_all_the_same(case, failure)
     memory.update(staged=pair.id, key=pair.key)
     found.slot = pair
     return pair
@@ -142,12 +139,13 @@ def _remember(found: Found, pair: StagedPair, memory: Memory, world: World) -> N
     memory.update(staged=pair.id, key=pair.key)
 
 
-def _made_all_the_same(found: Found, memory: Memory, world: World, failure: EcapipeError | None) -> StagedPair:
+def _made_all_the_same(case: Case, failure: EcapipeError | None) -> StagedPair:
     """The pair of a request whose response was lost. Raises `EcapipeError`."""
+    found, memory, world = case.found, case.memory, case.world
     if failure and 400 <= (failure.problem.http_status or 0) < 500:
         # The org refused: what is in the slot now, if anything, is somebody else's.
         memory.update(finished=True)
-        raise failure
+        raise _expired_in_the_way(case, failure) if found.expired else failure
     try:
         read_slot(found, world)
     except EcapipeError as error:
@@ -155,7 +153,15 @@ def _made_all_the_same(found: Found, memory: Memory, world: World, failure: Ecap
     # The slot was empty before, so that a pair which follows a success is that of the request.
     if found.active and (failure is None or _is_ours(found.active, found, memory, world)):
         return found.active
-    raise failure or EcapipeError(nothing_staged(memory.app, found.session.org.host))
+    raise failure or EcapipeError(nothing_staged(*case.names))
+
+
+def _expired_in_the_way(case: Case, failure: EcapipeError) -> EcapipeError:
+    app, org = case.names
+    away = (
+        f"An expired pair may take the place. To delete it: {command('ecapipe app rotate', name=app, target_org=org)}"
+    )
+    return EcapipeError(replace(failure.problem, actions=(f"{away} --abort", *failure.problem.actions)))
 
 
 def _is_ours(pair: StagedPair, found: Found, memory: Memory, world: World) -> bool:
@@ -172,13 +178,13 @@ def _is_ours(pair: StagedPair, found: Found, memory: Memory, world: World) -> bo
 
 
 def _is_user(id: str, found: Found, world: World) -> bool:
-    """Whether the session is that of the user with this id; an org that does not tell leaves it to the time."""
+    """Whether the session is that of the user with this id, as far as the org says so."""
     org = found.session.org
     token = Token(found.session.bearer, None, None, org_id="", user_id="", scopes=())
     try:
         return same_id(userinfo.read(ask(userinfo.request(token, org), found.session, world), token, org).user_id, id)
     except EcapipeError:
-        return True
+        return False
 
 
 def _seconds(time: str) -> float | None:

@@ -64,6 +64,7 @@ class Session:
     username: str | None
     key: ProofKey | None = None
     """What the bearer is bound to, if it is."""
+    org_id: str | None = None
 
     def sign(self, request: Request) -> Request:
         """The request, with proofs of the key if the bearer is bound to one (RFC 9449 §7)."""
@@ -78,6 +79,7 @@ class Found:
     app_id: str
     consumer: Consumer
     slot: StagedPair | None = None
+    expired: StagedPair | None = None
     read_at: float | None = None
     """When the slot was read, by the clock of the org."""
 

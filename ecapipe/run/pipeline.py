@@ -53,11 +53,13 @@ from ecapipe.login.tracker import StageSequence, StageWork, Tracker
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.org import Org, duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.orgs import org_without_apps
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import no_apps_found
 from ecapipe.problems.usage import bug, not_one_target
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
-from ecapipe.run import preflight, resume, retrieve, scheduler, steps, writeback
+from ecapipe.run import preflight, resume, scheduler, steps, writeback
 from ecapipe.run.readiness import Blocked, Candidate, Readiness, Ready, Refused
 from ecapipe.run.targets import RunTargets, choose_targets, pair_orgs
 from ecapipe.run.workers import CONCURRENCY
@@ -96,7 +98,7 @@ def run(request: RunRequest, world: World, emit: Emit) -> None:
     try:
         emit(RunStarted(run_id(at, world), at, stages, request.invocation, request.origin))
         with ExitStack() as closing:
-            _Pipeline(request, world, Tracker(emit, world.clock, stages), closing).run()
+            _Pipeline(request, world, Tracker(emit, world.clock, stages, request.retrieve), closing).run()
         # Within, so that no moment is left for an interrupt that nobody takes.
         end(interrupted=False)
     except KeyboardInterrupt:
@@ -156,13 +158,22 @@ class _Pipeline:
         request, world = self.request, self.world
         retrieved = None
         if request.retrieve:
+            from ecapipe.run import retrieve
+
             # It changes the files that are about to be read.
             retrieved = retrieve.retrieve(
                 request.projects, request.orgs, world, self.tracker, work, self.closing, request.shard
             )
         with_orgs = request.orgs.asked or self.tracker.reaches(AUTHORIZE)
         if retrieved is None:
-            targets = choose_targets(request.projects, request.orgs, world, with_orgs=with_orgs)
+            try:
+                targets = choose_targets(
+                    request.projects, request.orgs, world, with_orgs=with_orgs, retrieved=request.retrieve
+                )
+            except EcapipeError as error:
+                if request.retrieve and error.problem.kind is no_apps_found:
+                    raise EcapipeError(org_without_apps(str(work.facts["retrievedFrom"]), (), ())) from None
+                raise
         elif retrieved.orgs:
             targets = pair_orgs(retrieved.trees, request.projects.names, retrieved.orgs, world)
         else:

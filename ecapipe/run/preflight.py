@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ecapipe.credentials import settings_file
-from ecapipe.documents.verdicts import ProbeCheck
 from ecapipe.login import handover
 from ecapipe.login import plan as login_plan
 from ecapipe.login.callbacks import PendingLogins
@@ -19,10 +18,12 @@ from ecapipe.problems.orgs import too_many_approvals
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import flow_not_possible
 from ecapipe.problems.usage import bug
-from ecapipe.run.questions import Question, ask_all
 from ecapipe.run.readiness import Candidate, Readiness, Ready, Refused, Skipped
 from ecapipe.run.world import World
-from ecapipe.saved import sessions
+
+if TYPE_CHECKING:
+    from ecapipe.documents.verdicts import ProbeCheck
+    from ecapipe.run.questions import Question
 
 APPROVALS: Final = 5
 """Refresh tokens that one user has of one app in one org; the next one revokes the oldest."""
@@ -61,6 +62,9 @@ def _plan(candidate: Candidate, options: LoginOptions, world: World) -> Readines
 def ask_orgs(targets: Sequence[Readiness], world: World, at_once: int) -> tuple[list[Readiness], bool]:
     """The targets after their orgs were asked whether the logins could begin, and whether that was interrupted: then
     those that were not answered are left out."""
+    # Few runs ask: what reads the answers is loaded for those alone.
+    from ecapipe.run.questions import ask_all
+
     questions = {place: question for place, each in enumerate(targets) if (question := _question(each))}
     answers = ask_all(list(questions.values()), world, at_once)
     checks = {place: answers.checks.get(number) for number, place in enumerate(questions)}
@@ -69,6 +73,8 @@ def ask_orgs(targets: Sequence[Readiness], world: World, at_once: int) -> tuple[
 
 
 def _question(readiness: Readiness) -> Question | None:
+    from ecapipe.run.questions import Question
+
     match readiness:
         case Ready(target, WebPlan() as plan):
             return Question(target.credentials, target.org, plan.redirect_uri, plan.scopes)
@@ -147,6 +153,8 @@ def _refuse_surplus_approvals(targets: Sequence[Readiness]) -> list[Readiness]:
 def _refuse_unreadable_records(targets: Sequence[Readiness], world: World) -> list[Readiness]:
     """A login whose record may be one that cannot be read is refused: that is never written over, and whose it is
     turns out only when the login is done."""
+    from ecapipe.saved import sessions
+
     unreadable = sessions.logins(world)[1] if any(isinstance(each, Ready) for each in targets) else ()
 
     def check(readiness: Readiness) -> Readiness:

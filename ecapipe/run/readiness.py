@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ecapipe.documents.verdicts import ProbeCheck
 from ecapipe.login.target import LoginPlan, Target
 from ecapipe.problems.problem import Problem
+
+if TYPE_CHECKING:
+    from ecapipe.documents.verdicts import ProbeCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 from ecapipe.documents.shards import Shard
-from ecapipe.events import DISCOVER, Event, Note, StageNoted, Subject, untold
+from ecapipe.events import DISCOVER, TOKEN, Event, Note, StageNoted, Subject, untold
 from ecapipe.login.tracker import StageWork, Tracker
 from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import selection as org_selection
@@ -60,7 +60,7 @@ def retrieve(
 ) -> Retrieved | None:
     """Let the Salesforce CLI fetch the apps of the selected orgs. None: they are in the run's own project now.
 
-    Orgs of which `shard` is known to have no login, because their rows name the apps, are left out.
+    Orgs of which `shard` is known to have no login, because their rows or the selection name the apps, are left out.
 
     A tree that no ``sourceDir`` names is gone when `closing` is. A retrieve that fails is the failure of its org.
     Raises `EcapipeError`: as `org_selection.select`, NotOneSource, UnknownApp, and what keeps the only org's apps
@@ -79,14 +79,16 @@ def retrieve(
         _retrieve_into_projects(trees.projects, chosen[0], world, work)
         return None
     _refuse_shared_trees(chosen, world)
-    if shard and not selection.names:
-        by_name = {name: group for name, group in by_name.items() if any(_may_hold(shard, org) for org in group)}
+    count = len(by_name)
+    if shard:
+        by_name = {name: group for name, group in by_name.items() if _may_hold(shard, group, selection.names)}
         if not by_name:
             work.warn(f"Shard {shard} holds none of the logins: there is nothing to do here.")
     home = closing.enter_context(world.private_folder())
     jobs = [_Job(tuple(group), f"{home}/{number}") for number, group in enumerate(by_name.values(), 1)]
     done = _Retrieval(jobs, trees, world, tracker, work).run()
-    if len(done) == len(jobs):
+    # An app that other shards' orgs may have is not unknown.
+    if len(done) == count:
         apps = [app for job in done for app in trees.tree(job.placed[0].source_dir).apps]
         discovery.refuse_unknown(selection.names, apps)
     done = [job for job in done if _has_any(job, selection.names, trees, tracker)]
@@ -94,8 +96,12 @@ def retrieve(
     return Retrieved(trees, tuple(org for job in done for org in job.placed), failed)
 
 
-def _may_hold(shard: Shard, org: Org) -> bool:
-    return not org.apps or any(shard.holds(Subject(app, org.name)) for app in org.apps)
+def _may_hold(shard: Shard, orgs: Sequence[Org], names: Sequence[str]) -> bool:
+    """Whether a login to an org, as described for some or all of its apps, may be one of the shard's; `names` are the
+    apps that were asked for by name; none: all."""
+    apps = {app for org in orgs for app in org.apps or names if not names or app in names}
+    anything = not names and not all(org.apps for org in orgs)
+    return anything or any(shard.holds(Subject(app, orgs[0].name)) for app in apps)
 
 
 def _retrieve_into_projects(projects: Sequence[Project], org: Org, world: World, work: StageWork) -> None:
@@ -197,6 +203,9 @@ class _Retrieval:
             future.add_done_callback(self._messages.put)
         try:
             with self._world.interrupts(lambda: self._messages.put(None)):
+                if self._tracker.reaches(TOKEN):
+                    # The logins come next, and the Salesforce CLI leaves us time.
+                    self._world.ready()
                 self._emit_all(futures)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -91,10 +91,17 @@ class RunTrees:
     """
 
     def __init__(
-        self, selection: ProjectSelection, orgs: OrgSelection, world: World, *, brought: bool = False
+        self,
+        selection: ProjectSelection,
+        orgs: OrgSelection,
+        world: World,
+        *,
+        brought: bool = False,
+        retrieved: bool = False,
     ) -> None:
-        """`brought`: the apps are to be retrieved, so that no project is needed unless one is named."""
-        self._selection, self._world = selection, world
+        """`brought`: the apps are to be retrieved, so that no project is needed unless one is named; `retrieved`:
+        they have been, into the run's own project."""
+        self._selection, self._world, self._retrieved = selection, world, brought or retrieved
         self.orgs, self.notices = _trees_by_flag(selection, orgs)
         self._batch = self.orgs.batch
         self._trees: dict[str, Discovery] = {}
@@ -131,11 +138,21 @@ class RunTrees:
         return "tree" if self.hold(file) else "user"
 
     def hold(self, path: str) -> bool:
-        """Whether `path` lies in the repository of a tree that the run works on."""
+        """Whether `path` lies in the repository of a tree that the run works on: without a project of its own, in the
+        one that it is started in, too."""
         trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
         if self._batch:
             trees.update(self._batch.source_dirs)
+        # Whoever writes the repository could take its project away, and be the user.
+        if not self.projects and self._in_repository:
+            trees.add(".")
         return self._world.tree.in_repository(path, trees)
+
+    @property
+    def _in_repository(self) -> bool:
+        """Whether there is a repository around the current folder."""
+        tree = self._world.tree
+        return not posixpath.isabs(tree.label(tree.target(".")))
 
     def sf_logins(self) -> Sequence[SfLogin]:
         """The logins of the Salesforce CLI."""
@@ -192,6 +209,12 @@ class RunTrees:
         return self._world.tree.resolve(source_dir) or source_dir
 
     def _read(self, source_dir: str | None, label: str | None) -> Discovery:
+        found = self._discover(source_dir, label)
+        if self._retrieved:
+            found = replace(found, apps=tuple([replace(app, retrieved=True) for app in found.apps]))
+        return found
+
+    def _discover(self, source_dir: str | None, label: str | None) -> Discovery:
         selection, world = self._selection, self._world
         if self._source_org_apps is None:
             self._source_org_apps = discovery.source_org_apps(selection, world)
@@ -222,13 +245,19 @@ def _trees_by_flag(selection: ProjectSelection, orgs: OrgSelection) -> tuple[Org
 
 
 def choose_targets(
-    selection: ProjectSelection, orgs: OrgSelection, world: World, *, with_orgs: bool = True
+    selection: ProjectSelection,
+    orgs: OrgSelection,
+    world: World,
+    *,
+    with_orgs: bool = True,
+    retrieved: bool = False,
 ) -> RunTargets:
-    """The apps and orgs of a run, and which goes with which; `with_orgs` False: the apps only.
+    """The apps and orgs of a run, and which goes with which; `with_orgs` False: the apps only; `retrieved`: as for
+    `RunTrees`.
 
     Raises `EcapipeError` for what keeps the project or the orgs from being known, and as `pair_apps`.
     """
-    trees = RunTrees(selection, orgs, world)
+    trees = RunTrees(selection, orgs, world, retrieved=retrieved)
     orgs = trees.orgs
     if not orgs.batch:
         # Before the Salesforce CLI is asked for orgs, which takes long.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from ecapipe.credentials.sources import ChainAccess, VariableAccess
+from ecapipe.exchange.ports import NetworkAccess
 from ecapipe.project.tree import ProjectAccess
 
 if TYPE_CHECKING:
     from ecapipe.events import Clock
     from ecapipe.oauth.dpop import ProofKeys
-    from ecapipe.oauth.messages import Send
     from ecapipe.saved.store import SecretStore
 
 
@@ -30,21 +30,8 @@ class SecretsAccess(ProjectAccess, ChainAccess, StoreAccess, Protocol):
     def clock(self) -> Clock: ...
 
 
-class SessionsAccess(StoreAccess, VariableAccess, Protocol):
+class SessionsAccess(StoreAccess, VariableAccess, NetworkAccess, Protocol):
     """What it takes to use, refresh and end a saved login."""
-
-    @property
-    def send(self) -> Send: ...
-
-    @property
-    def clock(self) -> Clock: ...
-
-    @property
-    def random_bytes(self) -> Callable[[int], bytes]: ...
-
-    @property
-    def nonces(self) -> MutableMapping[str, str]:
-        """The last nonce of each origin, for proofs."""
 
     @property
     def proof_keys(self) -> ProofKeys: ...

@@ -113,7 +113,8 @@ def verify(login: SavedLogin, world: SessionsAccess) -> User:
     """The user of the saved access token; raises `EcapipeError` (UserInfoRefused, WrongOrg, WrongUser, …)."""
     secrets = world.store.unseal(records.record(login))
     if secrets.access_token is None:
-        raise EcapipeError(token_refused(login.org.host, "no access token is saved, only the means to get one"))
+        problem = token_refused(login.org.host, "")
+        raise EcapipeError(replace(problem, message="No access token is saved, only the means to get one."))
     return _user(login, secrets.access_token, secrets, world)
 
 
@@ -195,7 +196,9 @@ def end(login: SavedLogin, forget: bool, world: SessionsAccess) -> LoggedOut:
                 raise
             reason = error.problem.message.rstrip(".")
         if reason and not forget:
-            raise EcapipeError(replace(not_revoked(login.subject, login.org.host, reason), host=login.org.host))
+            org = login.org
+            problem = not_revoked(login.subject, org.host, reason, login.app, org.name)
+            raise EcapipeError(replace(problem, host=org.host))
         world.store.remove(records.record(login))
     if reason:
         return LoggedOut(login, False, f"{login.subject}: {reason}. {_REMAINS}")
@@ -337,18 +340,28 @@ def _parse_token(
         raise
     except EcapipeError as error:
         raise EcapipeError(_reword(error.problem, login, grant)) from None
+    problem = None
     if not same_id(token.org_id, org.org_id or ""):
-        raise EcapipeError(wrong_org(org.org_id or "", token.org_id, _REMAINS))
-    if not same_id(token.user_id, login.user_id):
-        raise EcapipeError(wrong_user(login.user_id, token.user_id, _REMAINS))
+        problem = wrong_org(org.org_id or "", token.org_id, _REMAINS)
+    elif not same_id(token.user_id, login.user_id):
+        problem = wrong_user(login.user_id, token.user_id, _REMAINS)
+    if problem:
+        raise EcapipeError(replace(problem, actions=(_log_in_again(login),)))
     return token
+
+
+def _log_in_again(login: SavedLogin) -> str:
+    return f"Log in again: {login.command}"
 
 
 def _reword(problem: Problem, login: SavedLogin, grant: Grant) -> Problem:
     """A refusal in the words of a saved login, with the ways out that it has."""
     if problem.kind is invalid_client:
         way_out = f"If it was rotated, set {login.variable} to the new secret and run again. It is then saved."
-        return replace(problem, actions=(way_out, f"Or log in again: {login.command}", *problem.actions))
+        return replace(problem, actions=(way_out, f"Or log in again: {login.command}"))
+    if problem.retrievals:
+        # What is retrieved does not change what is saved.
+        return replace(problem, actions=(*problem.actions, f"Then log in again: {login.command}"))
     if not isinstance(grant, RefreshToken) or problem.oauth_error != "invalid_grant" or problem.kind not in _EXPIRED:
         return problem
     # What follows the colon are the words of the org.
@@ -382,7 +395,21 @@ def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> 
             return error.problem.message.rstrip(".")
         # A refresh token takes its access tokens with it.
         break
+    else:
+        return _still_valid(login, secrets, world)
     return None
+
+
+def _still_valid(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> str | None:
+    """That the org accepts a token which it did not revoke, if it does: its refusal may only mean that it revokes no
+    tokens of this type."""
+    token = secrets.access_token
+    try:
+        if token is None or not _is_accepted(login, token, secrets, world):
+            return None
+    except EcapipeError as error:
+        return error.problem.message.rstrip(".")
+    return f"{login.org.host} does not revoke tokens of this type, and still accepts the access token"
 
 
 def doubts(login: SavedLogin, world: SessionsAccess) -> tuple[str, ...]:

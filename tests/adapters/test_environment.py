@@ -107,7 +107,7 @@ def test_only_absolute_folders_are_searched_for_programs(tmp_path: Path, monkeyp
     assert Environment({"PATH": ".::sub"}).program("tool") is None
 
 
-@pytest.mark.parametrize("mark", [".git", "sfdx-project.json"])
+@pytest.mark.parametrize("mark", [".git", "sfdx-project.json", "force-app/.git"])
 def test_no_program_of_the_tree_is_found_or_passed_on(
     mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +117,8 @@ def test_no_program_of_the_tree_is_found_or_passed_on(
         (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
         (tmp_path / folder / "tool").chmod(0o755)
     (tmp_path / "tree" / mark).touch()
+    if mark == "force-app/.git":  # a submodule, which the tree around it has chosen
+        (tmp_path / "tree/.git").mkdir()
     (tmp_path / "tree/link").symlink_to(tmp_path / "own")
     (tmp_path / "alias").symlink_to(tmp_path / "tree")
     (tmp_path / "into").symlink_to(tmp_path / "tree/bin")

@@ -64,9 +64,9 @@ def named(run: str, root: str = "/p", events: Iterable[Event] | None = None) -> 
     """A run under another name, of another project."""
     for event in events or scenes.run():
         if isinstance(event, RunStarted):
-            yield replace(event, run=run, at=run)
+            yield event._replace(run=run, at=run)
         elif isinstance(event, RunPlanned):
-            yield replace(event, projects=(ProjectFacts(root, ("force-app",), "p"),))
+            yield event._replace(projects=(ProjectFacts(root, ("force-app",), "p"),))
         else:
             yield event
 
@@ -416,7 +416,7 @@ def test_what_a_run_did_that_went_on_with_it_counts_for_both(home: Environment) 
     """Whichever of the two is named, nothing is repeated."""
     only = (PORTAL.whole_app, PORTAL)
     second: list[Event] = [
-        replace(event, subjects=only) if isinstance(event, RunPlanned) else event
+        event._replace(subjects=only) if isinstance(event, RunPlanned) else event
         for event in scenes.run()
         if not (isinstance(event, StageStarted | StageEnded | SubjectFinished) and event.subject.app)
     ]

@@ -214,12 +214,12 @@ def test_a_newer_version_is_left_alone_and_named(tmp_path: Path) -> None:
     keyring = Memory()
     kept = store(tmp_path, keyring)
     assert kept.obstacle("login", "file") is None
-    content = json.dumps({"version": 2, "kind": "login", "something": "new"})
+    content = json.dumps({"version": 3, "kind": "login", "something": "new"})
     plant(tmp_path, content.encode())
     for found in (problem(kept.read, "login", ID), problem(kept.put, record("file"), sealed())):
-        assert (found.kind, "version 2" in found.message) == (storage.record_too_new, True)
+        assert (found.kind, "version 3" in found.message) == (storage.record_too_new, True)
     assert file_of(tmp_path).read_text() == content
-    keyring.entries["ecapipe login", ID] = json.dumps({"version": 2})
+    keyring.entries["ecapipe login", ID] = json.dumps({"version": 3})
     assert problem(kept.unseal, record("keyring")).kind is storage.record_too_new
 
 

@@ -155,9 +155,12 @@ def _link(link: Path, target: Path | str) -> str:
     return str(link)
 
 
+@pytest.mark.parametrize("is_submodule", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nothing_is_written_through_a_link_of_a_tree(shape: str, tmp_path: Path) -> None:
+def test_nothing_is_written_through_a_link_of_a_tree(shape: str, is_submodule: bool, tmp_path: Path) -> None:
     root, outside = _tree(tmp_path)
+    if is_submodule:
+        (root / ".git").write_text("gitdir: ../.git/modules/project\n")
     path = SHAPES[shape](root, outside)
     before = sorted(os.listdir(outside))
     assert writer.obstacle(path, [str(root)])
@@ -191,7 +194,10 @@ def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
         for name in ("folder", "pipe", "plug"):
             with pytest.raises(EcapipeError, match=r"folder|not a regular file"):
                 writer.write_in_project(str(root), name, b"new")
-        assert writer.obstacle(str(root / "plug"), []) == "it is not a regular file"
+        assert writer.obstacle(str(root / "plug"), []) == (
+            "it is not a regular file",
+            "Specify a path that you can write to.",
+        )
     writer.write_report("/dev/null", b"text", trees=[str(root)])
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 

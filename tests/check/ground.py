@@ -64,6 +64,11 @@ def inspect(
     return inspection.inspect(ProjectSelection((str(root),), names, trusted), gate or CheckOptions(), world)
 
 
+def hook() -> CheckResult:
+    """What the gate says before a commit where no folder is named."""
+    return inspection.inspect(ProjectSelection(), CheckOptions("commit"), composition.real_world(Environment({})))
+
+
 def findings(root: Path, gate: CheckOptions | None = None, **variables: Any) -> list[Finding]:
     return list(inspect(root, gate, **variables).findings)
 

@@ -488,6 +488,13 @@ def test_only_slips_of_known_scopes_stop_a_deploy(scopes: str, levels: list[str]
     assert [each.level for each in found] == levels
 
 
+@pytest.mark.parametrize("name", ["Billing", "ns__Billing"])
+def test_a_name_of_a_package_is_the_apps_own_with_and_without_its_namespace(name: str, tmp_path: Path) -> None:
+    header = {"orgScopedExternalApp": f"{HOME}:{name}"}
+    root = ground.ready(tmp_path, trees.project() | trees.app("ns__Billing", header=header))
+    assert "org-scoped-app-malformed" not in ground.rules(root, CheckOptions("deploy"))
+
+
 @pytest.mark.parametrize(
     ("text", "level"),
     [

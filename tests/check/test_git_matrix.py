@@ -324,7 +324,7 @@ def test_a_tree_cannot_take_away_what_git_goes_by(name: str, more: tuple[str, ..
 def test_a_project_may_lie_in_a_folder_of_any_name(folder: str, tmp_path: Path) -> None:
     inner: trees.Files = {f"{folder}/{path}": content for path, content in APP.items()}
     scripts = {f"{folder}/login.sh": trees.secret("Billing"), "a/login.sh": trees.secret("Billing")}
-    root = ground.ready(tmp_path, committed(inner | scripts)) / folder
+    root = ground.ready(tmp_path / "$HOME", committed(inner | scripts)) / folder
     for gate in (COMMIT, CheckOptions("commit", staged=True)):
         found = [each.file for each in ground.findings(root, gate) if each.rule == "secret-elsewhere-in-tree"]
         assert found == ["login.sh"]

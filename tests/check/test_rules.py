@@ -34,17 +34,17 @@ NO_SECRET = {"consumerSecret": None}
 def checked(
     apps: Sequence[App],
     *,
-    tracked: Sequence[str] = (),
+    exposed: Sequence[str] = (),
     unreadable: Sequence[Problem] = (),
     **variables: Any,
 ) -> list[Finding]:
     chain = chains.chain(apps, (), Environment(variables).credential)
     proven = [resolution.resolve(app, None, chain, allowed_flows) for app in apps]
-    return registry.check(apps, proven, Evidence(tracked=frozenset(tracked), problems=tuple(unreadable)), {})
+    return registry.check(apps, proven, Evidence(exposed=frozenset(exposed), problems=tuple(unreadable)), {})
 
 
-def findings(files: trees.Files, *, tracked: Sequence[str] = (), **variables: Any) -> list[Finding]:
-    return checked(trees.assembled(files), tracked=tracked, **variables)
+def findings(files: trees.Files, *, exposed: Sequence[str] = (), **variables: Any) -> list[Finding]:
+    return checked(trees.assembled(files), exposed=exposed, **variables)
 
 
 def only(files: trees.Files, **variables: str) -> Finding:
@@ -188,21 +188,10 @@ def test_no_finding_repeats_a_value() -> None:
 
 
 def test_a_secret_that_git_tracks_is_a_warning() -> None:
-    (finding,) = findings(trees.app(), tracked=(SETTINGS, HEADER))
+    (finding,) = findings(trees.app(), exposed=(SETTINGS, HEADER))
     assert (finding.rule, finding.level, finding.file) == ("secret-tracked-by-git", "warning", SETTINGS)
     assert finding.line is not None
     assert f"git rm --cached -- {SETTINGS}" in " ".join(finding.actions)
-
-
-@pytest.mark.parametrize("secret", [None, "", "REPLACE_ME", "{{SECRET}}"])
-def test_a_tracked_file_without_a_secret_is_no_leak(secret: str | None) -> None:
-    found = findings(trees.app(settings={"consumerSecret": secret}), tracked=(SETTINGS,))
-    assert "secret-tracked-by-git" not in {finding.rule for finding in found}
-
-
-def test_a_secret_that_stands_twice_is_still_a_secret_in_git() -> None:
-    found = findings(trees.app(settings={"consumerSecret": ("REPLACE_ME", "real-one")}), tracked=(SETTINGS,))
-    assert {finding.rule for finding in found} == {"credential-duplicated", "secret-tracked-by-git"}
 
 
 # --- files that cannot be read ------------------------------------------------------------------------------
@@ -275,8 +264,9 @@ def known_of(app: App) -> Evidence:
     files = frozenset(file.path for file in app.files)
     spots = {app.name: (Sighting("notes.md", 1),)}
     return Evidence(
-        "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, unignored=files,
-        staged=files, certified=files, open_to_others=files, elsewhere=spots, history={app.name: ("notes.md",)},
+        "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, exposed=files,
+        unignored=files, staged=files, certified=files, open_to_others=files,
+        elsewhere=spots, history={app.name: ("notes.md",)},
         keys={trees.key(app.name): (app.name, "Copy")}, expired_certificates=dict.fromkeys(files, "2020-01-01"),
         invalid_certificates=files, deleted={app.name: "a"},
         connected_apps={app.name: ("a",)},

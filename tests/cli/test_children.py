@@ -1,9 +1,10 @@
 """What git, the Salesforce CLI and a browser are given, in every command that starts them: nothing that a tree, an
-org file or we ourselves keep a credential in."""
+org file or we ourselves keep a credential in, and no address that another user of the machine could go to."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ def note(event, arguments):
         variables = dict(os.environ if env is None else env)
         program = os.path.basename(os.fsdecode(arguments[0])) if arguments else event
         with open({told!r} + f"/started-{{os.getpid()}}-{{len(os.listdir({told!r}))}}", "w") as file:
-            print("PROGRAM=" + program, *map("=".join, variables.items()), sep="\\n", file=file)
+            words = "WORDS=" + repr(arguments[1:-1])
+            print("PROGRAM=" + program, words, *map("=".join, variables.items()), sep="\\n", file=file)
 
 sys.addaudithook(note)
 """
@@ -36,14 +38,15 @@ sys.addaudithook(note)
 BROWSER = """#!{python}
 import os, sys
 with open({told!r} + f"/browser-{{os.getpid()}}", "w") as file:
-    print(*map("=".join, os.environ.items()), sep="\\n", file=file)
+    print("WORDS=" + repr(sys.argv), *map("=".join, os.environ.items()), sep="\\n", file=file)
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from ecapipe.emulator.visitor import visit
 from fakes.browser import sign_in
-sign_in(sys.argv[1], lambda link: visit(link, *{login!r}, None))
+# Nobody looks at the page for several logins.
+sign_in(sys.argv[1], lambda link: visit(link, *{login!r}, None) if "/services/" in link else sys.exit())
 """
 GIT = """#!/bin/sh
-env > {told}/git-$$
+{{ echo "WORDS=$*"; env; }} > {told}/git-$$
 PATH=/usr/local/bin:/usr/bin:/bin exec git "$@"
 """
 
@@ -92,7 +95,7 @@ class Watch:
         for file in self.told.glob("*-*"):
             lines = [line.partition("=") for line in file.read_text().splitlines()]
             yield file.name.partition("-")[0], {name: value for name, _, value in lines}
-        yield from (("sf", call.env) for call in self.sf.calls)
+        yield from (("sf", {**call.env, "WORDS": repr(call.argv)}) for call in self.sf.calls)
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +172,15 @@ def watch(place: Watch) -> Watch:
         ("run -o known -n Batch --dry-run --hand-over sf", {"sf"}),
         ("run -o known -n Batch --retrieve", {"sf"}),
         ("run -o uat={url} -n Listener --flow web --callback listen", {"browser"}),
+        ("run -o uat={url} -n Listener -n Paster --board-port {port} --wait 0.02", {"browser"}),
         ("run -f {home}/orgs.csv -n Batch", {"sf"}),  # known, too, is a row of it,
     ],
 )
 def test_no_child_is_given_a_credential(watch: Watch, command: str, started: set[str]) -> None:
-    ended = watch.run(*command.format(url=watch.url, home=watch.home).split(), "--json")
-    assert ended.status in (0, 1, 2), ended
+    ended = watch.run(*command.format(url=watch.url, home=watch.home, port=free_port()).split(), "--json")
+    assert ended.status in (0, 1, 2, 69), ended
+    shown = re.findall(r"http://127\.0\.0\.1:\d+/([\w-]{20,})", ended.err)
+    assert bool(shown) == ("Paster" in command)
     children = list(watch.given())
     assert {program for program, _ in children} - {"started"} == started, ended
     interpreter = Path(sys.executable).name  # opens the browser
@@ -189,6 +195,7 @@ def test_no_child_is_given_a_credential(watch: Watch, command: str, started: set
         assert not [name for name in variables if name.removesuffix("_FILE") in named], program
         assert not [name for name in variables if name.startswith("ECAPIPE_")], program
         assert NEEDED <= variables.keys(), program
+        assert not [word for word in (*shown, "canary", "state=", "/oauth2/") if word in variables["WORDS"]], program
         program = variables.get("PROGRAM", program)
         assert ("ORDINARY" in variables) == (program != "git"), "the watchers are given what others are"
 

@@ -111,6 +111,7 @@ def test_a_saved_login_keeps_its_key_with_its_secrets_and_uses_it_to_the_end(org
     assert saved.status == 0, saved
     (record,) = org.records
     key = record["secrets"].pop("dpopKey")
+    assert record["version"] == 2, "0.1.0 would lose the key"
     assert len(key) == 43
     assert key not in json.dumps(record)
     assert org.login("display", "--verify", "--json").result["login"]["bound"]
@@ -137,6 +138,7 @@ def test_a_saved_login_keeps_its_key_with_its_secrets_and_uses_it_to_the_end(org
 
 def test_a_proof_is_for_bound_logins_and_addresses(org: Org) -> None:
     org.save("Robot")
+    assert org.records[0]["version"] == 1
     refused = org.login("token", "--proof", "GET", f"{org.url}{REST}")
     assert (refused.status, refused.out) == (1, "")
     assert "LoginNotBound" in refused.err

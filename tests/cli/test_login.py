@@ -20,7 +20,7 @@ from fakes.orgs import emulated
 from fakes.scene import PASTED
 from loopback import request
 
-from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.faults import Do, Fault
 from ecapipe.emulator.server import Emulator
 
 ROTATING = {"isRefreshTokenRotationEnabled": "true"}
@@ -271,6 +271,33 @@ def test_verifying_asks_the_org_and_changes_nothing(org: Org) -> None:
     assert org.records == before
 
 
+@pytest.mark.parametrize("do", [Do(status=429), Do(html=True), Do(wrongUser=True), Do(status=403, html=True)])
+def test_an_org_that_says_nothing_of_a_token_has_not_refused_it(tmp_path: Path, do: Do) -> None:
+    with known(tmp_path / "project", tmp_path / "home", Fault("*/userinfo", do, after=1)) as org:
+        org.save("Robot")
+        ended = org.login("display", "--verify")
+        assert ended.status == 1
+        refused = do.get("status") == 403
+        assert ("not accepted" in ended.out) == refused
+        assert refused or " Robot@uat: " in ended.err
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_tokens_that_the_org_does_not_revoke_are_called_ended_only_if_they_are(tmp_path: Path, over: bool) -> None:
+    body = {"error": "unsupported_token_type", "error_description": "this token type is not supported"}
+    refused = Fault("*/revoke", Do(status=400, body=body), after=int(over))
+    with known(tmp_path / "project", tmp_path / "home", refused) as org:
+        org.save("Steady")
+        if over:
+            org.end_session()
+        ended = org.login("logout")
+        assert (ended.status, "logged out" in ended.out, len(org.records)) == (
+            (0, True, 0) if over else (1, False, 1)
+        )
+        assert over or "still accepts the access token" in ended.err
+        assert over or "ecapipe login logout --name Steady --target-org uat" in ended.err
+
+
 @pytest.mark.parametrize("app", ["Steady", "Rotating", "Robot", "Public"])
 def test_a_refresh_keeps_what_the_next_one_needs(org: Org, app: str) -> None:
     org.save(app)
@@ -381,7 +408,7 @@ def test_a_refresh_token_that_is_over_says_how_to_log_in_again(org: Org) -> None
     for command in ("refresh", "token"):
         ended = org.login(command)
         assert (ended.status, ended.out) == (1, "")
-        assert "Error (LoginExpired): " in ended.err
+        assert "Error (LoginExpired) Rotating@uat: " in ended.err
         assert "refused the saved login of Rotating@uat: expired access/refresh token." in ended.err
         assert f"Log in again: ecapipe run --name Rotating --target-org uat={org.url} --save" in ended.err
     assert len(org.records) == 1, "it is kept until somebody ends it"
@@ -510,9 +537,11 @@ def test_a_damaged_record_hides_no_other_and_can_be_removed(org: Org) -> None:
     assert (saved.status, "Error (RecordDamaged)" in saved.err, bad.read_text()) == (1, True, "{")
     assert len(org.emulator.requests) == asked
     assert org.login("logout", "-n", bad.stem).status == 0
-    bad.write_text('{"version": 2, "members": {"app": "Robot"}}')
+    bad.write_text('{"version": 3, "members": {"app": "Robot"}}')
     kept = org.login("logout", "--all", "-n", "Other", "--json")
     assert (kept.document["name"], bad.exists()) == ("LoginNotKept", True), "it says that it is not meant"
+    fresh = org.login("refresh", "--all", "--json")
+    assert [(each["app"], each["name"]) for each in fresh.result["failures"]] == [(None, "RecordTooNew")]
     ended = org.login("logout", "--all", "--json")
     assert (ended.status, len(ended.result["logouts"])) == (68, 1)
     assert [each["name"] for each in ended.result["failures"]] == ["RecordTooNew"]

@@ -73,6 +73,17 @@ def test_a_clone_without_the_file_cannot_log_in_unless_it_is_linked(
     assert app["sourceOrgId"] == (HOME if expected[2] == "sourceOrg" else None)
 
 
+def test_a_check_says_which_variable_was_to_stand_in_for_the_file_and_cannot(tmp_path: Path) -> None:
+    variables = {"ECAPIPE_CLIENT_ID_ACME": "$(KEY)", "ECAPIPE_CLIENT_SECRET_ACME": ""}
+    ended = inside("app", "check", "--json", at=plant(tmp_path, without_file()), **variables)
+    told = [f"{name} {fault}." for name, fault in zip(variables, ("contains a placeholder", "is empty"), strict=True)]
+    (app,), (message, *_) = ended.result["apps"], [each["message"] for each in ended.result["findings"]]
+    assert message.endswith(" ".join(told))
+    assert [app["credentials"][each]["causes"] for each in ("consumerKey", "consumerSecret")] == [
+        [each] for each in told
+    ]
+
+
 def test_a_list_of_apps_does_not_call_them_linked(tmp_path: Path) -> None:
     root = plant(tmp_path, without_file(), without_file(OTHER, name="Linked"), without_file(link=None, name="New"))
     lines = [line for line in inside("app", "list", at=root).out.splitlines() if "Settings:" in line]
@@ -292,6 +303,16 @@ def test_a_settings_file_that_cannot_be_read_is_not_missing(tmp_path: Path, case
     probed = inside("app", "probe", "-o", URL, "-n", "Acme", "--json", at=root)
     assert (probed.status, probed.result["probes"][0]["verdict"]) == (1, "missing")
     assert SETTINGS in probed.result["probes"][0]["message"]
+
+
+@pytest.mark.parametrize("name", ["Acme.ecaGlblOauth-META.XML", "Acme.ecaGlblOauth.xml", "x.ecaGlobalOauth-meta.xml"])
+def test_a_settings_file_that_is_misnamed_is_not_missing(tmp_path: Path, name: str) -> None:
+    path = SETTINGS.replace("Acme_glbloauth.ecaGlblOauth-meta.xml", name)
+    root = plant(tmp_path, without_file(), {path: trees.app("Acme")[SETTINGS]})
+    checked = inside("app", "check", "--json", at=root)
+    assert [each["rule"] for each in checked.result["findings"] if each["level"] == "error"] == ["suffix-misspelt"]
+    (failure,) = inside("run", "-o", URL, "--json", at=root).result["failures"]
+    assert (failure["app"], failure["name"]) == ("Acme", "SuffixMisspelt")
 
 
 def test_another_apps_file_that_cannot_be_read_says_nothing_of_this_one(tmp_path: Path) -> None:

@@ -167,13 +167,21 @@ def test_a_flag_beside_resume_replaces_the_recorded_one_alone(half: Batch, home:
     assert any("other scopes are asked for" in warning for warning in ended.document["warnings"])
 
 
-def test_an_org_beside_resume_is_the_one_that_is_meant(half: Batch, home: Path) -> None:
-    begun(half, home)
-    ended = inside("run", "-o", f"prod={half.emulator.urls['prod']}", "--resume", "--json", at=half.root)
-    assert ended.document["name"] == "RunNotFound", "its home is another"
-    state = {"ECAPIPE_STATE_DIR": str(home / ".local/state/ecapipe")}
-    ended = inside("run", "-o", f"prod={half.emulator.urls['prod']}", "--resume", "--json", at=half.root, **state)
-    assert (ended.status, taken_over(ended.result), succeeded(ended)) == (0, {"prod"}, {"prod"})
+def test_an_org_beside_resume_is_the_one_that_is_meant_and_an_app_the_one(half: Batch, home: Path) -> None:
+    trees.plant(half.root, trees.robot("Other"))
+    name = run_id(begun(half, home, "-n", "Batch", "--scopes", "api id"))
+    one = (["-o", f"prod={half.emulator.urls['prod']}"], {"prod"}, {"prod"})
+    for words, meant, done in (one, (["--name=Batch"], {"dev", "prod"}, set(ORGS))):
+        ended = inside("run", *words, "--resume", name, "--json", at=home)
+        assert (ended.status, taken_over(ended.result), succeeded(ended)) == (0, meant, done), ended
+        options = ended.result["invocation"]["options"]
+        assert (sum("Batch" in word for word in options), "api id" in options) == (1, True)
+
+
+def test_what_the_run_to_resume_was_given_is_told_from_what_was_typed(half: Batch, home: Path) -> None:
+    begun(half, home, "--revoke")
+    ended = inside("run", "--resume", "--until", "check", "--json", at=home)
+    assert ended.document["message"] == "--revoke of the run to resume can't be used with --until."
 
 
 @pytest.mark.parametrize("form", ["--resume={}", "--resume {}", "{} prefix"])
@@ -228,7 +236,8 @@ def test_a_json_result_alone_says_orgs_apps_and_options_on_another_machine(
     shutil.copy(home / "result.json", elsewhere)
     # Its word counts as the tree's: this machine is none of Salesforce's.
     refused = inside("run", "--resume", "result.json", "--json", at=elsewhere)
-    assert (refused.status, "RefusedHost" in refused.out or "cannot be used" in refused.out) == (2, True)
+    assert (refused.status, refused.document["name"]) == (2, "ResumedOrgsUnusable")
+    assert refused.document["message"] == "Orgs of result.json can't be used as recorded: dev, uat, prod."
     ended = inside("run", "--resume", "result.json", "--allow-host", "localhost", "--json", at=elsewhere)
     assert (ended.status, succeeded(ended)) == (0, set(ORGS)), ended
     assert taken_over(ended.result) == {"dev", "prod"}

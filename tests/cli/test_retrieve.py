@@ -176,20 +176,29 @@ def test_at_most_four_retrieves_run_at_a_time(scene: Scene) -> None:
     assert max(running) == 4
 
 
-def test_a_shard_retrieves_only_from_orgs_that_its_logins_need(scene: Scene) -> None:
+@pytest.mark.parametrize("by", ["row", "flag"])
+def test_a_shard_retrieves_only_from_orgs_that_its_logins_need(by: str, scene: Scene) -> None:
     names = ORGS[:3]
-    table = scene.table(names, apps="Robot")
+    selection = ["--file", f"../{scene.table(names, **({'apps': 'Robot'} if by == 'row' else {}))}"]
+    selection += ["--name", "Robot"] if by == "flag" else []
     home = {
         number: [each for each in names if Shard(number, 7).holds(Subject("Robot", each))] for number in range(1, 8)
     }
     full = next(number for number, orgs in home.items() if orgs)
     empty = next(number for number, orgs in home.items() if not orgs)
-    ended = scene.run("--file", f"../{table}", "--shard", f"{full}/7", "--json")
+    ended = scene.run(*selection, "--shard", f"{full}/7", "--json")
     assert (ended.status, [each["org"] for each in ended.result["successes"]]) == (0, home[full])
     assert len(scene.retrieves) == len(home[full])
-    nothing = scene.run("--file", f"../{table}", "--shard", f"{empty}/7", "--json")
+    nothing = scene.run(*selection, "--shard", f"{empty}/7", "--json")
     assert (nothing.status, nothing.result["stages"][0]["outcome"]) == (0, "warning")
     assert len(scene.retrieves) == len(home[full])
+    # What the orgs of this shard lack, those of another may have: it is a failure of these orgs.
+    if by == "flag":
+        scene.bring(**{org: {"files": brought(org, "Other")} for org in home[full]})
+        lacking = scene.run(*selection, "--shard", f"{full}/7", "--json")
+        assert {(each["org"], each["name"]) for each in lacking.result["failures"]} == {
+            (org, "OrgWithoutApps") for org in home[full]
+        }
 
 
 FAILURES: dict[str, tuple[dict[str, Any], str]] = {
@@ -216,6 +225,40 @@ def test_an_org_whose_retrieve_fails_is_one_failure(
     else:
         assert f"Error ({name}) org3: " in ended.err
         assert "11 succeeded, 1 failed" in ended.out
+
+
+def without(files: dict[str, str], part: str) -> dict[str, str]:
+    return {path: text for path, text in files.items() if part not in path}
+
+
+AFTERWARDS: dict[str, tuple[dict[str, str], str]] = {
+    "no settings file": (without(brought("org1"), "Glbl"), "SettingsNotRetrieved"),
+    "no app": ({}, "OrgWithoutApps"),
+    "another key": (
+        {path: text.replace(pair("org1")["consumerKey"], trees.key("X")) for path, text in brought("org1").items()},
+        "InvalidClientId",
+    ),
+    "no secret": (
+        {path: text.replace(pair("org1")["consumerSecret"], "") for path, text in brought("org1").items()},
+        "ConsumerSecretMissing",
+    ),
+}
+
+
+@pytest.mark.parametrize("orgs", [1, 2])
+@pytest.mark.parametrize("case", AFTERWARDS)
+def test_what_was_just_retrieved_is_neither_said_to_be_missing_nor_advised(
+    case: str, orgs: int, scene: Scene
+) -> None:
+    files, name = AFTERWARDS[case]
+    scene.bring(org1={"files": files})
+    ended = scene.run("-o", "org1", *(["-o", "org2"] if orgs == 2 else []), "--json")
+    # Where the only retrieve brings nothing, there is no run.
+    problem = ended.result["failures"][0] if "result" in ended.document else ended.document
+    assert (ended.status, problem["name"]) == (1 if orgs == 1 else 68, name)
+    text = " ".join((problem["message"], *problem["actions"]))
+    for words in ("not retrieved", "kept out of git", "removed from the file", "Retrieve"):
+        assert words not in text
 
 
 def test_a_run_without_any_retrieve_that_works_has_failed(scene: Scene) -> None:

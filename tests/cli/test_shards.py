@@ -13,7 +13,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import trees
 import yaml
+from check import ground
+from check.ground import committed
 from commandline import ROOT, Ended, environment, inside, together
 from fakes.batch import Batch, batch
 
@@ -183,6 +186,21 @@ def test_hostile_results_do_no_harm(orgs: Batch, tmp_path: Path) -> None:
 # --- the examples that people copy ------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def clone(orgs: Batch, tmp_path: Path) -> Path:
+    """A fresh clone of the project as app protect keeps it: the app is there, its key and secret are not."""
+    ground.git(orgs.root, "init", "--quiet")
+    assert inside("app", "protect", at=orgs.root).status == 0
+    ground.ready(orgs.root, committed())
+    ground.git(tmp_path, "clone", "--quiet", "project", "clone")
+    assert not [*(tmp_path / "clone").rglob("*.ecaGlblOauth-meta.xml")]
+    listed(orgs, tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+PAIR = {"ECAPIPE_CLIENT_ID_BATCH": trees.key("Batch"), "ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Batch")}
+
+
 def bash(script: str, at: Path, **variables: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
@@ -220,21 +238,20 @@ def came_together(orgs: Batch, at: Path, shards: list[int], merging: subprocess.
     assert len(list(ElementTree.parse(at / "ecapipe.xml").iter("failure"))) == 1
 
 
-def test_the_example_for_github_works(orgs: Batch, program: Path) -> None:
+def test_the_example_for_github_works(orgs: Batch, clone: Path, program: Path) -> None:
     jobs: dict[str, Any] = yaml.safe_load((EXAMPLES / "github-batch.yml").read_text())["jobs"]
-    listed(orgs, orgs.root)
-    (script,) = [each["run"] for each in jobs["authorize"]["steps"] if "--shard" in each.get("run", "")]
+    (step,) = [each for each in jobs["authorize"]["steps"] if "--shard" in each.get("run", "")]
+    assert {name.replace("NIGHTLY_REPORTS", "BATCH") for name in step["env"]} == {*PAIR, "SHARD", "SHARDS"}
     numbers = jobs["authorize"]["strategy"]["matrix"]["shard"]
     given = {"RUNNER_TEMP": str(program), "SHARDS": str(len(numbers))}
-    shards = [bash(script, orgs.root, SHARD=str(number), **given) for number in numbers]
+    shards = [bash(step["run"], clone, SHARD=str(number), **given, **PAIR) for number in numbers]
     statuses = ended(shards)
     (script,) = [each["run"] for each in jobs["result"]["steps"] if "report merge" in each.get("run", "")]
-    came_together(orgs, orgs.root, statuses, bash(script, orgs.root, **given))
+    came_together(orgs, clone, statuses, bash(script, clone, **given))
 
 
-def test_the_example_for_gitlab_works(orgs: Batch, program: Path) -> None:
+def test_the_example_for_gitlab_works(orgs: Batch, clone: Path, program: Path) -> None:
     jobs: dict[str, Any] = yaml.safe_load((EXAMPLES / "gitlab-batch.yml").read_text())
-    listed(orgs, orgs.root)
     here = os.path.join(program, "ecapipe")
 
     def script(job: str) -> str:
@@ -242,11 +259,11 @@ def test_the_example_for_gitlab_works(orgs: Batch, program: Path) -> None:
 
     count = jobs["authorize-orgs"]["parallel"]
     shards = [
-        bash(script("authorize-orgs"), orgs.root, CI_NODE_INDEX=str(k), CI_NODE_TOTAL=str(count))
+        bash(script("authorize-orgs"), clone, CI_NODE_INDEX=str(k), CI_NODE_TOTAL=str(count), **PAIR)
         for k in range(1, count + 1)
     ]
     statuses = ended(shards)
-    came_together(orgs, orgs.root, statuses, bash(script("authorized-orgs"), orgs.root))
+    came_together(orgs, clone, statuses, bash(script("authorized-orgs"), clone))
 
 
 def test_no_artifact_of_the_examples_holds_more_than_results() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import trees
-from commandline import Ended, ecapipe
+import yaml
+from commandline import ROOT, Ended, ecapipe, environment
 from render.test_json_schemas import strict
 
 ORGS = tuple(f"org{number}" for number in range(1, 13))
@@ -51,6 +55,22 @@ def test_people_read_a_line_for_each_name(home: Path) -> None:
     assert "  ECAPIPE_CLIENT_SECRET_BILLING_ORG1   org1: set" in lines
     assert lines[-1].startswith("2 of 26 variables are set.")
     assert max(map(len, lines)) <= 80
+
+
+def test_the_guide_prints_what_a_github_job_passes_on(home: Path) -> None:
+    guide = (ROOT / ".github/docs/ci.md").read_text(encoding="utf-8")
+    (line,) = (line for line in guide.splitlines() if line.startswith("ecapipe app list") and "| sed" in line)
+    program = home / "bin/ecapipe"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m ecapipe "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    out = subprocess.run(
+        ["sh", "-c", line], cwd=home, env=environment(home, PATH=path), capture_output=True, text=True
+    )
+    job = yaml.safe_load(f"env:\n{out.stdout}")["env"]
+    assert len(out.stdout.splitlines()) == len(job) == 2 * 11 + 1  # the third org has one variable for both apps
+    assert job["ECAPIPE_CLIENT_SECRET_ROBOT_ORG12"] == "${{ secrets.ECAPIPE_CLIENT_SECRET_ROBOT_ORG12 }}"
 
 
 def test_without_orgs_or_apps_there_is_less_to_list(home: Path) -> None:

@@ -71,6 +71,10 @@ def cases(root: Path, url: str) -> Iterator[tuple[str, ...]]:
     (root / "orgs.csv").write_text("alias\nprod\n", encoding="utf-8")
     plant(root, **configured(url))
     yield ("-f", str(root / "orgs.csv"))
+    # A project in a submodule: whoever writes the repository chooses that.
+    plant(root, {".git": "gitdir: ../.git/modules/project\n"})
+    (root / "orgs.csv").write_text(f"alias,url\nprod,{url}\n", encoding="utf-8")
+    yield ("-f", str(root / "orgs.csv"))
 
 
 def ask(command: str, root: Path, *more: str) -> Ended:
@@ -184,6 +188,20 @@ def test_no_link_of_the_project_sends_the_secret_of_another(stranger: Origin, tm
     assert "sourceDir leads outside the repository" in ended.document["message"]
 
 
+@pytest.mark.parametrize("command", ["run", "app probe"])
+def test_a_repository_without_a_project_is_no_user(command: str, stranger: Origin, tmp_path: Path) -> None:
+    """Whoever writes it could have taken the project away."""
+    other, repository = elsewhere(tmp_path / "other"), tmp_path / "repository"
+    rows = [{"alias": "prod", "url": stranger.url(""), "sourceDir": str(other)}]
+    trees.plant(repository, {"ci/orgs.json": json.dumps(rows), ".git/HEAD": ""})
+    words = [*command.split(), "-f", "orgs.json", "--json"]
+    ended = inside(*words, at=repository / "ci", **ENVIRONMENT)
+    assert (ended.status, ended.document["name"], stranger.seen) == (2, "MalformedBatchFile", [])
+    (repository / ".git").rename(repository / "no.git")
+    inside(*words, at=repository / "ci", **ENVIRONMENT)
+    assert SECRET in "".join(call.body for call in stranger.seen), "without one the file is the user's"
+
+
 @pytest.mark.parametrize("absolute", [False, True])
 def test_an_org_file_sends_the_secret_of_another_project_only_from_outside(
     stranger: Origin, tmp_path: Path, absolute: bool
@@ -294,6 +312,27 @@ def test_what_is_sent_goes_by_who_names_it_and_what_is_taken(
         assert (failure["name"], "TAKEN" in failure["message"]) == ("VariablesWithheld", True)
         probed = inside("app", "probe", *command[1:], at=tmp_path, **variables)
         assert "TAKEN" in probed.result["probes"][0]["message"]
+
+
+@pytest.mark.parametrize("more", [("--flow", "web", "--browser", "none"), ("--hand-over", "sf")])
+@pytest.mark.parametrize("origin", [{"replaceWithEnv": "GITHUB_TOKEN"}, {"replaceWithFile": ".git/config"}])
+def test_what_a_tree_calls_a_key_is_not_shown(origin: dict[str, str], more: tuple[str, ...], tmp_path: Path) -> None:
+    """A consumer key is no secret, and is seen in the authorize URL and among the arguments of ``sf``."""
+    token, sf = "ghp-a-token-of-the-job", StandIn(tmp_path / "bin")
+    replaced = {"glob": "**/*.ecaGlblOauth-meta.xml", "stringToReplace": trees.key("One"), **origin}
+    app = trees.app("One", settings=trees.CLIENT_CREDENTIALS, policies=trees.CLIENT_CREDENTIALS)
+    trees.plant(tmp_path / "project", trees.project(replacements=[replaced]) | app | {".git/config": token})
+    variables = {"GITHUB_TOKEN": token, "PATH": f"{sf.folder}:/usr/bin:/bin"}
+    command = ["run", "-o", PROD, "--wait", "0.01", *more]
+    for output in ([], ["--json"], ["--dry-run"]):
+        ended = inside(*command, *output, at=tmp_path / "project", **variables)
+        assert (ended.status, token in ended.out + ended.err) == (1, False)
+        assert "ConsumerKeyWithheld" in ended.out + ended.err
+        assert token not in str([call.argv for call in sf.calls])
+    key = trees.key("Another")
+    trees.plant(tmp_path / "project", {".git/config": key})
+    ended = inside(*command, "--dry-run", at=tmp_path / "project", **variables | {"GITHUB_TOKEN": key})
+    assert "ConsumerKeyWithheld" not in ended.err
 
 
 def test_the_plan_names_for_people_what_the_tree_takes(tmp_path: Path) -> None:

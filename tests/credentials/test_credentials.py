@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, get_args
 
 import chains
 import pytest
@@ -23,7 +23,7 @@ from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.credentials import placeholders, resolution, sources
 from ecapipe.credentials.resolution import SWITCH, Credentials, Resolution
-from ecapipe.credentials.sources import Field, Scope
+from ecapipe.credentials.sources import Field, Scope, SourceName
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
@@ -148,6 +148,33 @@ def test_a_secret_comes_only_from_the_sources_that_were_named() -> None:
     result = resolved(app(), ask=person, secret_from=("prompt",), SECRET_BILLING="set")
     assert pair(result) == (KEY, "typed")
     assert missing(resolved(app(), secret_from=("environment",))).kind is consumer_secret_missing
+
+
+WAYS = {
+    "environment": "CLIENT_SECRET_BILLING",
+    "prompt": "at the prompt",
+    "keyring": "in the keyring",
+    "file": "retrieve",
+}
+
+
+@pytest.mark.parametrize("sources", [("environment",), ("keyring", "prompt"), ("file",), ("replacement",), ()])
+def test_no_advice_names_a_source_that_is_not_asked(sources: tuple[str, ...]) -> None:
+    found = app(settings={"consumerSecret": None})
+    chain = chains.chain((found,), secret_from=sources, find_saved=lambda key: None)
+    problem = missing(resolution.resolve(found, None, chain, allowed_flows))
+    advised = {source for source, words in WAYS.items() if any(words in action for action in problem.actions)}
+    assert advised == ({*sources} & {*WAYS} if sources else {*WAYS})
+    assert ["Or " in action for action in problem.actions] == [False] + [True] * (len(problem.actions) - 1)
+    if sources == ("replacement",):
+        assert "without --secret-from" in problem.actions[0]
+
+
+def test_a_variable_of_an_org_is_the_only_way() -> None:
+    row = replace(UAT, secret_env="CI_SECRET")
+    problem = missing(resolved(app(settings={"consumerSecret": None}), row))
+    (action,) = problem.actions
+    assert action.startswith("Set CI_SECRET to the consumer secret")
 
 
 def test_a_placeholder_in_one_variable_leaves_the_next_to_count() -> None:
@@ -532,6 +559,7 @@ PLACEHOLDERS = """
     @SECRET@ [MASKED] ****f00d undefined FIXME fix-me SET_ME CHANGE_ME_PLEASE SECRET_GOES_HERE client_secret nil
     op://vault/item/secret vault:secret/data#key arn:aws:secretsmanager:eu:1:secret ENC[AES256_GCM,data:q=,iv:q]
     ENC(q83=) {cipher}q83 $ANSIBLE_VAULT;1.1;AES256 %(secret)s %{SECRET} $[SECRET] $<SECRET> #{SECRET}# ((secret))
+    @Microsoft.KeyVault(SecretUri=https://x) changeme123 secret1 projects/p/secrets/s/versions/1 secretref:name
     0000000000000000000000000000000000000000000000000000000000000000 ffffffffffffffffffffffffffffffffffffffff
 """.split()
 
@@ -665,6 +693,10 @@ def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
     found = app(settings={"consumerSecret": None})
     chain = chains.chain((found,), (UAT,), given_as(), find_saved=broken)
     assert missing(resolution.resolve(found, UAT, chain, allowed_flows)).kind is keyring_failed
+
+
+def test_results_name_the_sources_that_there_are() -> None:
+    assert {source.name for source in SOURCES} == set(get_args(SourceName))
 
 
 def test_a_secret_that_is_held_is_known_without_a_look() -> None:

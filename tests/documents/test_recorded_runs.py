@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from ecapipe.documents import codec, journal_lines, run_results, run_summary
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Report, failure, success
 from ecapipe.events import (
+    AUTHORIZE,
     RUN_STAGES,
     TARGET_STAGES,
     Event,
@@ -90,7 +90,7 @@ def only(events: Iterable[Event], kind: type[RunEnded]) -> list[RunEnded]:
 
 @given(text=st.none() | scenes.hostile, interrupted=st.booleans())
 def test_a_result_tells_the_same_run_again(text: str | None, interrupted: bool) -> None:
-    events = [replace(e, interrupted=interrupted) if isinstance(e, RunEnded) else e for e in scenes.run(text)]
+    events = [e._replace(interrupted=interrupted) if isinstance(e, RunEnded) else e for e in scenes.run(text)]
     before = document(events)
     assert document(loaded(before).events()) == json.loads(json.dumps(before))
     bare = loaded(before["result"])
@@ -329,6 +329,8 @@ def test_a_summary_counts_what_is_done_and_what_is_left() -> None:
     assert (ended.state, ended.status, ended.projects) == ("ended", 68, ("/p",))
     assert (ended.planned, ended.finished, ended.failed, ended.skipped, ended.open) == (2, 1, 1, 0, 0)
     assert ended.command == "ecapipe run --resume 20260105T090000Z-abcdef"
+    skipped = codec.encode(journal_lines.part([StageEnded(AUTHORIZE, PORTAL, "skipped", "t", 1)])) + b"\n"
+    assert (summary(JOURNAL + skipped).skipped, summary(JOURNAL + skipped).failed) == (1, 0)
 
 
 def test_a_run_of_which_no_end_is_known_is_going_on_or_broken_off() -> None:

@@ -14,13 +14,13 @@ from billing import app
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.exchange.credentials_lookup import CredentialsLookup
+from ecapipe.exchange.credentials_lookup import MAX_CONSUMERS, CredentialsLookup
 from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Address, Org
 from ecapipe.orgs.sf_logins import SfLogin
-from ecapipe.problems.credentials import rest_app_not_listed, rest_login_missing
+from ecapipe.problems.credentials import rest_app_not_listed, rest_consumer_unknown, rest_login_missing
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
@@ -52,6 +52,8 @@ class Api:
 
     pages: int = 1
     endless: bool = False
+    key: str = KEY
+    consumers: int = 1
     paths: list[str] = field(default_factory=list)
     bearers: set[str] = field(default_factory=set)
 
@@ -64,7 +66,8 @@ class Api:
             case ["usage"]:
                 return said(self.page(int(parse_qs(parts.query)["page"][0])))
             case ["credentials", _]:
-                return said({"consumers": [{"id": "888000001000001", "key": KEY}]})
+                found = [{"id": "888000001000001", "key": self.key}] * self.consumers
+                return said({"consumers": found, "nextPageUrl": "/next?page=1" if self.consumers > 1 else None})
             case ["credentials", _, _]:
                 return said({"key": KEY, "secret": SECRET})
             case _:
@@ -106,6 +109,14 @@ def test_pages_that_never_end_are_left_after_fifty() -> None:
     with pytest.raises(EcapipeError) as caught:
         ask(app(), ORG, KEY)
     assert (caught.value.problem.kind, len(api.paths)) == (rest_app_not_listed, 50)
+
+
+def test_consumers_without_end_are_not_asked_about_without_end() -> None:
+    api = Api(key="3MVG9another", consumers=5000)
+    ask, _ = disclosure(api, ADMIN)
+    with pytest.raises(EcapipeError) as caught:
+        ask(app(), ORG, KEY)
+    assert (caught.value.problem.kind, len(api.paths)) == (rest_consumer_unknown, 1 + 1 + MAX_CONSUMERS)
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_without_secrets_it_is_red_and_one_line_says_so(name: str, machine: Mach
     if name == "azure-pipelines.yml":  # it leaves the reference as it is
         assert "ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS_UAT contains a placeholder." in told
     if name == "github.yml":  # it makes nothing of it
-        assert "ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS is empty." in told
+        assert "ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS_UAT is empty." in told
 
 
 @pytest.mark.parametrize("faults", [[Fault("/services/oauth2/token", {"status": 400}, "prod", times=1)]])

@@ -14,7 +14,6 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import typer
 from fakes import rotation, salesforce_cli
 from fakes.orgs import emulated
 from fakes.salesforce_cli import StandIn
@@ -22,6 +21,7 @@ from fakes.salesforce_cli import StandIn
 from ecapipe.adapters.composition import SOURCES
 from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import help
+from ecapipe.cli.commands import load_topic
 from ecapipe.cli.run import run
 from ecapipe.events import ALL_STAGES, RUN_STAGES
 from ecapipe.problems.catalogue import CATALOGUE
@@ -184,6 +184,17 @@ def test_an_example_of_a_rotation_succeeds(line: str, tmp_path: Path) -> None:
             assert received[0]["argv"] != received[1]["argv"]
 
 
+def test_no_example_lets_python_look_for_modules_in_the_current_folder() -> None:
+    files = [path for path in (ROOT / ".github").rglob("*") if path.is_file() and path.suffix != ".md"]
+    texts = [
+        *re.findall(r"```\w*\n(.*?)```", README + GUIDES, re.DOTALL),
+        *(path.read_text("utf-8") for path in files),
+    ]
+    started = [line for text in texts for line in text.splitlines() if re.search(r"-m ecapipe(?!\.)\b", line)]
+    assert [line for line in started if " -I " not in line] == []
+    assert "python -I -m ecapipe" in GUIDES
+
+
 def test_every_command_has_an_example() -> None:
     leaves = [" ".join(("ecapipe", name, child)) for name, entry in help.COMMANDS.items() for child in entry.children]
     alone = [f"ecapipe {name}" for name, entry in help.COMMANDS.items() if not entry.children]
@@ -192,12 +203,11 @@ def test_every_command_has_an_example() -> None:
 
 def test_the_overview_and_the_command_modules_agree() -> None:
     for name, entry in help.COMMANDS.items():
-        module = import_module(f"ecapipe.cli.{name}")
         if entry.children:
-            assert isinstance(module.commands, typer.Typer)
-            assert tuple(command.name for command in module.commands.registered_commands) == entry.children
+            topic = load_topic(name, entry.children)
+            assert tuple(command.name for command in topic.registered_commands) == entry.children
         else:
-            assert callable(getattr(module, name))
+            assert callable(getattr(import_module(f"ecapipe.cli.{name}"), name))
 
 
 @pytest.mark.parametrize("use", ["run", "test"])

@@ -152,6 +152,28 @@ def test_a_second_hand_over_takes_the_place_of_the_first(scene: Scene) -> None:
     assert scene.user_info("uat", scene.token("uat")).status_code == 200
 
 
+def test_a_rotation_goes_through_its_login_and_spares_the_pair_that_it_uses(scene: Scene, tmp_path: Path) -> None:
+    assert scene.run("--name", "Billing", *scene.target("uat")).status == 0
+    program = tmp_path / "put"
+    program.write_text('#!/bin/sh\ncat > "$1"\n')
+    program.chmod(0o755)
+    rotate = ("app", "rotate", "-d", scene.project, "-n", "Billing", *scene.target("uat"))
+
+    rotated = ran(*rotate, "--deliver", f"{program} {tmp_path}/{{field}}", env=scene.sf.env)
+    assert rotated.status == 0, rotated
+    assert (tmp_path / "consumerKey").read_text() != trees.key("Billing")
+    refused = ran(*rotate, "--end-previous", env=scene.sf.env)
+    assert refused.failure["name"] == "PreviousPairInUse"
+    assert "the login of user@uat.example in the Salesforce CLI" in refused.failure["message"]
+
+    scene.end("uat", scene.token("uat"))
+    renewed = scene.token("uat")
+    assert scene.user_info("uat", renewed).status_code == 200, "refreshed with the previous pair"
+    assert ran(*rotate, "--end-previous", "--force", env=scene.sf.env).status == 0
+    scene.end("uat", renewed)
+    assert scene.user_info("uat", scene.token("uat")).status_code != 200, "it shows the token that has ended"
+
+
 # --- what the real one says, as ecapipe understands it ---
 
 

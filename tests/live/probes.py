@@ -27,6 +27,7 @@ TOKEN, INTROSPECT, REVOKE, USERINFO = (
     f"/services/oauth2/{name}" for name in ("token", "introspect", "revoke", "userinfo")
 )
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_USAGE = "apps/oauth/usage"
 MADE_UP = "aPrxMadeUpByATestOfEcapipe=="
 
 _ON_PAGE = (
@@ -156,6 +157,63 @@ def _questions(place: Place) -> Iterator[tuple[str, Callable[[], str]]]:
             "credentials of an unknown app",
             lambda: _said(place.get(f"{data}/apps/oauth/credentials/0xI000000000000AAA", bearer)),
         )
+        yield from _of_rotation(place, bearer)
+
+
+def _of_rotation(place: Place, bearer: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    """What a rotation reads before it changes something."""
+    query = f"SELECT Id FROM ExternalClientApplication WHERE DeveloperName='{place.app.name}'"
+
+    def get(path: str, version: str = "65.0") -> httpx.Response:
+        return place.get(f"/services/data/v{version}/{path}", bearer)
+
+    yield "rotation, app by query", lambda: _members(get(f"query?{urlencode({'q': query})}"))
+    yield "rotation, page of apps beyond the last", lambda: f"lists {_listed(get(f'{_USAGE}?page=900'), 'apps')}"
+    if consumer := _consumer(place, bearer):
+        path, found = consumer
+        yield "rotation, consumer", lambda: f"tells {', '.join(sorted(found))}"
+        yield "rotation, slot in API 64.0", lambda: _said(get(f"{path}/staged", "64.0"))
+        yield "rotation, unknown pair", lambda: _said(get(f"{path}/staged/1SC000000000000AAA"))
+        unknown = f"{path.rpartition('/')[0]}/888000000000000AAA/staged"
+        yield "rotation, slot of an unknown consumer", lambda: _said(get(unknown))
+
+
+def _consumer(place: Place, bearer: str) -> tuple[str, Mapping[str, Any]] | None:
+    """The consumer with the app's key: its path, and what the org says of it. None where it cannot be found."""
+    root = "/services/data/v65.0"
+    apps = _json(place.get(f"{root}/{_USAGE}?pageSize=200", bearer)) or {}
+    for app in apps.get("apps", ()) if isinstance(apps, dict) else ():
+        if app["developerName"] == place.app.name:
+            path = f"apps/oauth/credentials/{app['identifier']}"
+            known = _json(place.get(f"{root}/{path}", bearer))
+            for each in known.get("consumers", ()) if isinstance(known, dict) else ():
+                if each["key"] == place.key:
+                    return f"{path}/{each['id']}", each
+    return None
+
+
+def _of_slot(place: Place) -> Iterator[str]:
+    """What is open about rotation and can be read; nothing of a pair but the names of what is told."""
+    bearer = place.token.reveal() if place.token else ""
+    usage = _json(place.get(f"/services/data/v65.0/{_USAGE}?pageSize=200", bearer))
+    if isinstance(usage, dict) and "apps" in usage:
+        last = "has an address" if usage.get("nextPageUrl") else "is null"
+        yield f"Apps in use: {len(usage['apps'])}; nextPageUrl of the page {last}."
+    consumer = _consumer(place, bearer)
+    if consumer is None:
+        yield "The slot of the consumer: the consumer is not listed, or may not be read by this user."
+    else:
+        response = place.get(f"/services/data/v65.0/{consumer[0]}/staged", bearer)
+        pairs = (_json(response) or {}).get("stagedCredentials") if response.status_code == 200 else None
+        told = [f"{each.get('state')} ({', '.join(sorted(each))})" for each in pairs or ()]
+        yield f"The slot of the consumer: HTTP {response.status_code}, {', '.join(told) or 'no pair'}."
+        yield f"The org tells its time: {'yes' if response.headers.get('date') else 'no'}."
+    yield "Only a rotation shows what an org says of a taken slot, and whether refresh tokens outlive their pair."
+
+
+def _listed(response: httpx.Response, name: str) -> str:
+    body = _json(response)
+    return str(len(body[name])) if isinstance(body, dict) and name in body else _said(response)
 
 
 def open_points(place: Place, retrieved: Path | None, org: Mapping[str, str]) -> list[str]:
@@ -177,6 +235,7 @@ def open_points(place: Place, retrieved: Path | None, org: Mapping[str, str]) ->
     answer = place.post(TOKEN, grant_type="client_credentials", **place.pair)
     found = answer.json().get("api_instance_url") if answer.status_code == 200 else None
     points.append(f"api_instance_url: {found or 'in no answer that needs no person'}.")
+    points += _of_slot(place)
     points.append(f"Errors: {len({said for said in org.values() if said.startswith('refuses')})} kinds were seen.")
     return points
 

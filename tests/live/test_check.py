@@ -74,6 +74,17 @@ def test_the_emulator_agrees_with_itself_and_what_is_open_is_told(tmp_path: Path
     assert "isPkceRequired of a retrieve: true." in out
     assert "A callback on 127.0.0.1: asks to sign in." in out
     assert "UserInfo refuses (403, Missing_OAuth_Token) without a token," in out
+    assert "The slot of the consumer: HTTP 200, no pair." in out
+
+
+def test_a_pair_in_the_slot_is_told_of_and_not_shown(tmp_path: Path, project: Path) -> None:
+    pair = {"id": "1SC000000000001AAA", "key": "3MVG9" + "A" * 40, "secret": "5EC0DD" * 10, "state": "Rotated"}
+    slot: Fault = Fault("*/staged", {"status": 200, "body": {"stagedCredentials": [pair]}})
+    status, out = ran(tmp_path, project, slot)
+    assert "The slot of the consumer: HTTP 200, Rotated (id, key, secret, state)." in out
+    assert status == 1, "an unknown consumer and an old version have none"
+    assert pair["key"] not in out
+    assert pair["secret"] not in out
 
 
 def test_an_org_that_differs_is_noticed(tmp_path: Path, project: Path) -> None:

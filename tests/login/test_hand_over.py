@@ -342,6 +342,7 @@ def test_a_login_that_is_bound_to_a_key_is_refused_before_anyone_signs_in(scene:
     scene.run()
     assert (scene.problems, scene.orgs.asked, scene.orgs.authorized) == ([hand_over_not_possible.name], [], [])
     assert "bound to a key (DPoP)" in scene.report.problems[0].message
+    assert "--print-token" not in " ".join(scene.report.problems[0].actions), "a printed token has lost its key"
 
 
 def test_several_apps_for_one_org_are_refused_before_anyone_signs_in(scene: Scene) -> None:

@@ -106,6 +106,7 @@ def test_a_redirect_to_the_login_page_of_the_same_host_is_acceptance(location: s
         page("<form><input type=password></form>", 200),
         page("<script>error=invalid_client_id</script><!-- invalid_client_id -->Data Not Available", 200),
         page("An error: try again later", 404),
+        page(f"&#{'1' * 5000};", 200),
         Response(200, "application/json", b'{"error": ""}'),
     ],
 )

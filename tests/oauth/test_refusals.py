@@ -6,6 +6,7 @@ import json
 from typing import get_args
 
 import pytest
+import trees
 from billing import ORG, ORG_ID, USER_ID
 from failure import problem_of
 
@@ -53,8 +54,21 @@ def test_who_sent_no_proof_is_told_to_and_who_did_what_may_be_wrong_with_it(plac
 
 
 def test_a_resource_that_knows_no_bound_tokens_is_told_from_one_that_takes_no_token() -> None:
-    assert refused("rest", "INVALID_AUTH_HEADER", proved=True).kind is oauth.dpop_not_supported
-    assert refused("rest", "INVALID_AUTH_HEADER").kind is oauth.api_session_refused
+    cases: list[tuple[bool | None, Place, bool, bool]] = [
+        (None, "rest", True, True), (True, "userinfo", False, True), (False, "rest", True, False),
+    ]  # fmt: skip
+    for required, place, flag, setup in cases:
+        settings = {"isDPopEnabled": str(required).lower()}
+        (app,) = trees.assembled(trees.app(settings=settings)) if required is not None else (None,)
+        error = refusals.refusal(
+            "INVALID_AUTH_HEADER", "", HOST, 401, place=place, app=app, scopes="api web", proved=True
+        )
+        actions = " ".join(error.problem.actions)
+        assert error.problem.kind is oauth.dpop_not_supported
+        assert ("--dpop" in actions, "Require DPoP" in actions) == (flag, setup)
+        # Only who asks for scopes can ask for others, and only the API is done without.
+        assert ("--scopes web" in actions) == (place == "rest")
+    assert refused("rest", "INVALID_AUTH_HEADER").kind is oauth.request_refused
     bound = refused("userinfo", "invalid_token", proved=True)
     # A saved login is refreshed because of it.
     assert bound.kind is oauth.user_info_refused

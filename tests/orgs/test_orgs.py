@@ -219,7 +219,14 @@ def test_a_host_of_pages_or_files_is_refused_with_the_my_domain(name: str, pages
 @pytest.mark.parametrize(
     "host",
     [
-        *("api.salesforce.com", "www.salesforce.com", "www.force.com", "vf.force.com", "file.force.com"),
+        *(
+            "api.salesforce.com",
+            "eu.api.salesforce.com",
+            "www.salesforce.com",
+            "www.force.com",
+            "vf.force.com",
+            "file.force.com",
+        ),
         *("lightning.force.com", "WWW.Salesforce.com", "acme.vf.crmforce.mil", "acme.file.crmforce.mil"),
         *(".my.salesforce.com", "acme..my.salesforce.com", "acme.my.salesforce.com..", "..force.com"),
         *("acme.my.salesforce.com:0", "acme.my.salesforce.com:00", "localhost:0", "acme.my-salesforce.com:0"),
@@ -978,6 +985,11 @@ def test_an_org_of_the_salesforce_cli_is_neither_the_trees_nor_the_users(url: st
     for which in (OrgSelection(names=("dev",)), OrgSelection(), OrgSelection(batch=listed("alias\ndev"))):
         (org,) = selection.select(which, (), cli.elsewhere)
         assert (org.url, org.org_id, org.address.named_by) == (url, "00D000000000007EAA", "salesforceCli")
+    # An alias names an org; only a username, or the row itself, says who is to sign in there.
+    for rows, user in (("alias\ndev", None), ("alias,username\ndev,bob@acme.test", "bob@acme.test"),
+                       ("alias\nann@acme.test", "ann@acme.test")):  # fmt: skip
+        (org,) = selection.select(OrgSelection(batch=listed(rows)), (), cli.elsewhere)
+        assert org.username == user
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
 from commandline import ROOT, SAMPLE
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]  # two builds from clones
 
 CI = ROOT / ".ci"
 LOCK = ROOT / ".github/lock"
@@ -68,6 +69,15 @@ def test_the_list_of_parts_is_the_lock(release: Path) -> None:
     locked = re.findall(r"^([\w-]+)==([^\s;]+)", (LOCK / "ecapipe.txt").read_text(), re.MULTILINE)
     assert {(part["name"], part["version"]) for part in parts["components"]} == {*locked}
     assert only(release, "*.whl").name.startswith(f"ecapipe-{parts['metadata']['component']['version']}-")
+
+
+def test_the_list_of_parts_says_which_needs_which(release: Path) -> None:
+    parts = json.loads(only(release, "*.cdx.json").read_text())
+    names = {part["bom-ref"]: part["name"] for part in (parts["metadata"]["component"], *parts["components"])}
+    needs = {names[each["ref"]]: {names[ref] for ref in each["dependsOn"]} for each in parts["dependencies"]}
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert needs["ecapipe"] == {re.split(r"[^\w-]", each.lower())[0] for each in asked}
+    assert needs["httpcore"] == {"certifi", "h11"}
 
 
 def test_the_sdist_holds_what_readme_and_guides_link_to(release: Path) -> None:

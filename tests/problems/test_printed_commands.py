@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,28 +25,34 @@ from ecapipe.cli.session import open_session
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.credentials import secret_unusable
 from ecapipe.problems.git import git_unavailable
-from ecapipe.problems.problem import Kind, Problem, command, quote
+from ecapipe.problems.problem import EcapipeError, Kind, Problem, command, quote
 from ecapipe.problems.project import project_not_chosen
 from ecapipe.problems.salesforce_cli import sf_login_missing
+from ecapipe.problems.usage import run_not_found
 from ecapipe.render.text import clean
 
 PROGRAMS: Final = ("git", "sf", "ecapipe", "chmod", "openssl", "npm", "pip", "cd")
 TRAPS: Final = ("touch", "id", "reboot")
 STAND_INS: Final = "\n".join(f"{name}() {{ printf '%s\\0' $# {name} \"$@\"; }}" for name in (*PROGRAMS, *TRAPS))
+IN_FISH: Final = "\n".join(
+    f"function {name}; printf '%s\\0' (count $argv) {name} $argv; end" for name in (*PROGRAMS, *TRAPS)
+)
+SHELLS: Final = ("bash", "sh", *filter(shutil.which, ("fish", "zsh")))
 PASTED: Final = re.compile(rf"(?:(?<=: )|(?<=Use )|(?<=beside )|(?<=[Rr]un )|^)((?:{'|'.join(PROGRAMS)}) |--[a-z])")
 
 PIECES: Final = st.sampled_from(
     ["$(touch x)", "`touch x`", "; touch x", "&& id", "| id", "> x", "'", '"', "\\", " ", "\n", "\r", "\t",
      "\x1b[31m", "$HOME", "${IFS}", "!!", "*", "?", "[a]", "~", "#", "-", "--", "=", "ü", "\u202e", "\udcff", "a",
-     "{a,b}", "(", ")"]
+     "{a,b}", "(", ")", "\u2018", "\u2019", "\u201b", "\u201d", "\\'", "; id #"]
 )  # fmt: skip
 NAMES: Final = st.lists(PIECES, min_size=1, max_size=5).map("".join)
 
 
 def pasted(text: str, shell: str) -> list[list[str]]:
     """The programs that a shell starts if `text` is pasted, each with its arguments."""
-    script = os.fsencode(f"{STAND_INS}\n{text}\n")
-    ended = subprocess.run([shell, "-s"], input=script, capture_output=True, check=True, timeout=30, env={}, cwd="/")
+    script = os.fsencode(f"{IN_FISH if shell == 'fish' else STAND_INS}\n{text}\n")
+    program = [shutil.which(shell) or shell, *(["--no-config"] if shell == "fish" else ["-s"])]
+    ended = subprocess.run(program, input=script, capture_output=True, check=True, timeout=30, env={}, cwd="/")
     assert ended.stderr == b""
     words = iter([os.fsdecode(word) for word in ended.stdout.split(b"\0")[:-1]])
     return [[next(words) for _ in range(int(count) + 1)] for count in words]
@@ -76,17 +83,39 @@ def require_parsed(words: Sequence[str]) -> None:
     session = open_session(list(words), Environment({}), io.StringIO(), io.StringIO())
     parser = completion.load_command(name, child)
     assert parser is not None, words
-    parser.make_context(name, rest, obj=session)
+    try:
+        parser.make_context(name, rest, obj=session)
+    except EcapipeError as error:
+        # A run to resume is looked up, and there is no record of it here.
+        if error.problem.kind is not run_not_found:
+            raise
 
 
 @given(NAMES)
 def test_a_word_reaches_a_program_as_it_is(name: str) -> None:
-    for shell in ("bash", *(["sh"] if name.isprintable() else [])):
+    for shell in SHELLS if name.isprintable() else ("bash",):
         text = f"{command('git x', name, alias=name)}; git {quote(name)}"
         first, second = pasted(text, shell)
         assert first == ["git", "x", *_option("--alias", name), *(["--"] if name.startswith("-") else []), name]
         assert second == ["git", name]
         assert clean(text).replace("# #", "##") == text
+
+
+@given(NAMES)
+def test_nothing_of_a_word_stands_outside_of_the_quotes_of_powershell(name: str) -> None:
+    outside, closing = "", ""
+    for character in quote(name):
+        alike = next((each for each in ("'\u2018\u2019\u201a\u201b", '"\u201c\u201d\u201e') if character in each), "")
+        if not closing:
+            outside, closing = outside + ("" if alike else character), alike
+        elif character in closing:
+            closing = ""
+    assert not closing
+    assert re.fullmatch(r"[\w@%+=:,./\\-]*|\$", outside, re.ASCII), outside
+
+
+def test_the_path_of_a_windows_file_is_left_as_it_is() -> None:
+    assert quote(r"C:\Users\Ada Lee\orgs.csv") == r"'C:\Users\Ada Lee\orgs.csv'"
 
 
 def _option(flag: str, value: str) -> list[str]:

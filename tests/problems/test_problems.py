@@ -30,10 +30,12 @@ VALUES: dict[object, st.SearchStrategy[object]] = {
     str: WORDS,
     int: st.integers(),
     bool: st.booleans(),
+    bool | None: st.none() | st.booleans(),
     float: st.floats(0, 1000),
     str | None: st.none() | WORDS,
     int | None: st.none() | st.integers(),
     Sequence[str]: st.lists(WORDS, min_size=1),
+    Sequence[str] | None: st.none() | st.lists(WORDS),
 }
 
 
@@ -69,10 +71,22 @@ MAY_BE_EMPTY = [
 @pytest.mark.parametrize("kind", MAY_BE_EMPTY)
 def test_a_problem_with_nothing_to_list_has_a_way_out_too(kind: Kind[...]) -> None:
     one: dict[object, object] = {str: "x", int: 1, float: 1.0, bool: True, str | None: None, int | None: None}
-    one[Sequence[str]] = ()
+    one |= {bool | None: None, Sequence[str]: (), Sequence[str] | None: ()}
     problem = kind(*(one[hint] for hint in parameters(kind).values()))
     assert problem.actions
     assert all(action.strip() for action in problem.actions)
+
+
+@every_kind
+@tries(20)
+@given(data=st.data())
+def test_nobody_who_has_retrieved_is_told_to_retrieve_and_nothing_else(kind: Kind[...], data: st.DataObject) -> None:
+    problem = kind(*(data.draw(VALUES[hint]) for hint in parameters(kind).values())).after_retrieve()
+    assert problem.actions
+    for action in problem.actions:
+        lead, command, _ = action.partition("sf project retrieve start")
+        # From another org, or after something else.
+        assert not command or re.search(r"from org|owns the package|, then retrieve|again and retrieve", lead), action
 
 
 @every_kind
@@ -146,7 +160,7 @@ def test_a_problem_knows_its_place() -> None:
     problem = json_parse_error("sfdx-project.json", 3, 7, "Expecting value")
     assert (problem.file, problem.line) == ("sfdx-project.json", 3)
     assert "line 3, column 7" in problem.message
-    nowhere = rate_limited("acme.my.salesforce.com")
+    nowhere = rate_limited("acme.my.salesforce.com", "HTTP 429")
     assert (nowhere.file, nowhere.line, nowhere.host, nowhere.http_status, nowhere.oauth_error) == (None,) * 5
 
 

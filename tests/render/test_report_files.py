@@ -162,7 +162,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
         (["sarif="], "Expected --report to be FORMAT=PATH"),
         (["json=-"], "Expected --report to be FORMAT=PATH"),
         (["json=a", "html=./a"], "--report specifies ./a more than once."),
-        (["json=force-app"], "Can't write the report force-app: it is a folder."),
+        (["json=force-app"], "report force-app: it is a folder.\n\nTry this:\n\nSpecify a file in that folder."),
         (["json=sfdx-project.json/a"], "Can't write the report sfdx-project.json/a"),
     ],
 )

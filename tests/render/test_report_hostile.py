@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -134,92 +136,100 @@ def _decoded(text: str, *more: str) -> str:
     return text
 
 
-@given(TEXT, TEXT)
-@unhurried
-def test_sarif_stays_valid_and_has_no_link(text: str, other: str) -> None:
-    for result in results(text, other):
-        document = json.loads(FORMATS["sarif"](result))
-        SARIF.validate(document)
-        assert len(document["runs"][0]["results"]) == len(result.open_entries)
+def sarif(result: ReportData, report: str) -> None:
+    """Valid, and without a link."""
+    document = json.loads(report)
+    SARIF.validate(document)
+    assert len(document["runs"][0]["results"]) == len(result.open_entries)
 
 
-@given(TEXT, TEXT)
-@unhurried
-def test_gitlab_bitbucket_and_json_hold_what_they_are_given(text: str, other: str) -> None:
-    for result in results(text, other):
-        issues = json.loads(FORMATS["gitlab"](result))
-        told = ["\n".join((entry.sentence, *entry.actions)) for entry in result.open_entries]
-        assert [each["description"] for each in issues] == told
-        insights = json.loads(FORMATS["bitbucket"](result))
-        assert [each["details"] for each in insights["annotations"]] == told
-        assert json.loads(FORMATS["json"](result)) == result.document
+def gitlab(result: ReportData, report: str) -> None:
+    assert [each["description"] for each in json.loads(report)] == sentences(result)
 
 
-@given(TEXT, TEXT)
-@unhurried
-def test_junit_has_the_elements_it_should_and_no_other(text: str, other: str) -> None:
-    for result in results(text, other):
-        root = ElementTree.fromstring(FORMATS["junit"](result))
-        cells = [(row.subject or "project", name) for row in result.rows for name in row.cells]
-        assert [(case.get("classname"), case.get("name")) for case in root.iter("testcase")] == cells
-        tags = {element.tag for element in root.iter()}
-        assert tags <= {
-            "testsuites",
-            "testsuite",
-            "testcase",
-            "failure",
-            "skipped",
-            "system-out",
-            "properties",
-            "property",
-        }
-        messages = [each.get("message") for each in root.iter("failure")]
-        failed = [
-            cell.entries[0].message for row in result.rows for cell in row.cells.values() if cell.mark == "failed"
-        ]
-        assert messages == failed
+def bitbucket(result: ReportData, report: str) -> None:
+    assert [each["details"] for each in json.loads(report)["annotations"]] == sentences(result)
 
 
-@given(TEXT, TEXT)
-@unhurried
-def test_html_has_the_elements_it_should_and_no_other(text: str, other: str) -> None:
-    for result in results(text, other):
-        page = Page(FORMATS["html"](result))
-        assert page.names["tr"] == len(result.rows) + 1
-        assert page.names["article"] == len(result.groups)
-        assert page.names["li"] == sum(len(group.first.actions) for group in result.groups)
-        assert set(page.names) <= set(
-            "html head meta title link style body main header h1 h2 h3 p dl dt dd div table thead tbody tr th td a "
-            "span section article code ul li footer".split()
-        )
-        assert page.attributes <= set(
-            "lang charset http-equiv content name rel href class id scope title role tabindex aria-label "
-            "aria-hidden".split()
-        )
-        assert {a["href"] for a in page.of("a")} <= {f"#{each['id']}" for each in page.of("article")}
+def sentences(result: ReportData) -> list[str]:
+    return ["\n".join((entry.sentence, *entry.actions)) for entry in result.open_entries]
 
 
+def document(result: ReportData, report: str) -> None:
+    assert json.loads(report) == result.document
+
+
+def junit(result: ReportData, report: str) -> None:
+    """With the elements that it should have, and no other."""
+    root = ElementTree.fromstring(report)
+    cells = [(row.subject or "project", name) for row in result.rows for name in row.cells]
+    assert [(case.get("classname"), case.get("name")) for case in root.iter("testcase")] == cells
+    tags = {element.tag for element in root.iter()}
+    assert tags <= set("testsuites testsuite testcase failure skipped system-out properties property".split())
+    failed = [cell.entries[0].message for row in result.rows for cell in row.cells.values() if cell.mark == "failed"]
+    assert [each.get("message") for each in root.iter("failure")] == failed
+
+
+def html(result: ReportData, report: str) -> None:
+    """With the elements that it should have, and no other."""
+    page = Page(report)
+    assert page.names["tr"] == len(result.rows) + 1
+    assert page.names["article"] == len(result.groups)
+    assert page.names["li"] == sum(len(group.first.actions) for group in result.groups)
+    assert set(page.names) <= set(
+        "html head meta title link style body main header h1 h2 h3 p dl dt dd div table thead tbody tr th td a "
+        "span section article code ul li footer".split()
+    )
+    assert page.attributes <= set(
+        "lang charset http-equiv content name rel href class id scope title role tabindex aria-label "
+        "aria-hidden".split()
+    )
+    assert {a["href"] for a in page.of("a")} <= {f"#{each['id']}" for each in page.of("article")}
+
+
+def markdown(result: ReportData, report: str) -> None:
+    """With foreign text in code alone."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(report)
+    kinds = Counter(token.type for token in tokens)
+    assert kinds["fence"] == len(result.groups)
+    assert set(kinds) <= {
+        f"{name}_{end}"
+        for name in "heading table thead tbody tr th td paragraph bullet_list list_item".split()
+        for end in ("open", "close")
+    } | {"inline", "fence", "html_block"}
+    page = Page("".join(token.content for token in tokens if token.type == "html_block"))
+    assert page.names["summary"] == page.names["details"] == len(result.groups)
+    assert set(page.names) <= {"details", "summary", "b", "code"}
+    assert page.attributes <= {"open"}
+    spans = [child for token in tokens for child in token.children or ()]
+    assert {span.type for span in spans} <= {"text", "code_inline"}
+    assert {span.content for span in spans if span.type == "text"} <= _words(result)
+
+
+READERS: Mapping[str, Callable[[ReportData, str], None]] = {
+    "bitbucket": bitbucket,
+    "gitlab": gitlab,
+    "html": html,
+    "json": document,
+    "junit": junit,
+    "markdown": markdown,
+    "sarif": sarif,
+}
+"""What each format must be, whatever the result holds."""
+
+
+def test_every_format_has_a_reader() -> None:
+    assert READERS.keys() == FORMATS.keys()
+
+
+@pytest.mark.parametrize("name", READERS)
 @given(TEXT, TEXT)
 @example("` x", "```\n# x")
 @example("a|b", "\\|")
 @unhurried
-def test_markdown_keeps_foreign_text_in_code(text: str, other: str) -> None:
+def test_a_format_is_what_it_should_be_whatever_it_holds(name: str, text: str, other: str) -> None:
     for result in results(text, other):
-        tokens = MarkdownIt("commonmark").enable("table").parse(FORMATS["markdown"](result))
-        kinds = Counter(token.type for token in tokens)
-        assert kinds["fence"] == len(result.groups)
-        assert set(kinds) <= {
-            f"{name}_{end}"
-            for name in "heading table thead tbody tr th td paragraph bullet_list list_item".split()
-            for end in ("open", "close")
-        } | {"inline", "fence", "html_block"}
-        page = Page("".join(token.content for token in tokens if token.type == "html_block"))
-        assert page.names["summary"] == page.names["details"] == len(result.groups)
-        assert set(page.names) <= {"details", "summary", "b", "code"}
-        assert page.attributes <= {"open"}
-        spans = [child for token in tokens for child in token.children or ()]
-        assert {span.type for span in spans} <= {"text", "code_inline"}
-        assert {span.content for span in spans if span.type == "text"} <= _words(result)
+        READERS[name](result, FORMATS[name](result))
 
 
 def _words(result: ReportData) -> set[str]:

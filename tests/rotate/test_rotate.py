@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import trees
 from check import ground
 from commandline import ecapipe, inside
-from fakes.rotation import Rotation, failure, staged
+from fakes.rotation import Recipient, Rotation, failure, hurry, staged
 from render.test_json_schemas import strict
 
 from ecapipe.adapters.environment import Environment
@@ -19,6 +20,7 @@ from ecapipe.adapters.rotation_tools import DeliveryPrograms
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.org import EmulatedPair, OrgSetup
 from ecapipe.events import ROTATION_STAGES
+from ecapipe.problems.rotation import staged_pair_gone
 from ecapipe.rotate.ports import Ended
 from ecapipe.secret import Secret
 
@@ -48,6 +50,7 @@ def test_a_rotation_from_the_first_request_to_the_last(tmp_path: Path) -> None:
             "POST credentials/app/consumer/staged",
             "POST oauth2/introspect",
             "POST oauth2/token",
+            "GET credentials/app/consumer/staged",
             "PATCH credentials/app/consumer/staged/pair",
             "GET credentials/app",
             "POST oauth2/introspect",
@@ -169,10 +172,102 @@ def test_a_program_has_a_minute(tmp_path: Path) -> None:
     sleeper.write_text("#!/bin/sh\necho begun; sleep 60 & sleep 60\n")
     sleeper.chmod(0o755)
     programs = DeliveryPrograms(Environment({}), seconds=0.3)
-    assert programs.feed(str(sleeper), [], Secret("x" * 64)) == Ended(None, "begun\n")
+    assert programs.feed(str(sleeper), [], Secret("x" * 64)) == Ended(None, "begun\n", unread=True)
     sleeper.write_text("#!/bin/sh\nexec </dev/null; yes begun | head -c 300000; exit 4\n")
     ended = DeliveryPrograms(Environment({"PATH": "/usr/bin:/bin"})).feed(str(sleeper), [], Secret("x" * 64))
     assert (ended.status, len(ended.output)) == (4, 65536)
+
+
+def test_a_program_that_leaves_its_input_unread_is_told_of(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        (scene.tools / "receiver").write_text("#!/bin/sh\nhead -c 40\n")
+        ended = scene.deliver()
+        assert (ended.status, ended.outcomes["deliver Robot@uat"]) == (0, "warning"), ended
+        assert "receiver succeeded without reading all of its standard input" in ended.document["warnings"][0]
+
+
+def test_a_further_place_is_delivered_to_and_a_known_one_is_not(tmp_path: Path) -> None:
+    """Both by one program, after the pair was put in force."""
+    with staged(tmp_path) as scene:
+        assert scene.deliver().status == 0
+        more = scene.deliver("--deliver", "receiver set {variable} --repo other")
+        assert more.status == 0, more
+        assert [call["argv"][-1] for call in scene.received[2:]] == ["other", "other"]
+        assert [call["stdin"] for call in scene.received[2:]] == [call["stdin"] for call in scene.received[:2]]
+        assert len(more.result["successes"][0]["delivered"]) == 4
+
+
+def test_a_command_line_that_does_not_tell_targets_apart_is_a_warning(tmp_path: Path) -> None:
+    with staged(tmp_path, orgs=["uat", "prod"]) as scene:
+        ended = scene.rotate("--deliver", "receiver {field}")
+        assert (ended.status, ended.outcomes["deliver Robot@prod"]) == (0, "warning"), ended
+        assert "consumerKey: receiver got the pair of Robot@uat by the same command line" in ended.out
+        assert ended.outcomes["deliver Robot@uat"] == "passed"
+
+
+def test_two_orgs_whose_variables_are_one_are_refused(tmp_path: Path) -> None:
+    with staged(tmp_path, orgs=["u-at", "u.at"]) as scene:
+        before = len(scene.requests)
+        ended = scene.deliver()
+        assert (ended.status, ended.document["name"], len(scene.requests)) == (2, "AmbiguousVariable", before), ended
+        assert scene.rotate("--deliver", "receiver {field} {org}").status == 0
+
+
+def test_a_pair_that_vanishes_while_it_is_delivered_is_not_promoted(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+
+        class Remover(Recipient):
+            def feed(self, path: str, arguments: Sequence[str], value: Secret) -> Ended:
+                if len(self.received) == 1:
+                    scene.delete_staged()
+                return super().feed(path, arguments, value)
+
+        recipient = Remover()
+        report = hurry(scene, recipient)
+        (problem,) = [stage.problem for stage in report.ended if stage.problem]
+        assert problem.kind is staged_pair_gone
+        assert "consumerKey: vault, consumerSecret: vault" in problem.message
+        assert scene.accepts(KEY, SECRET)
+        assert hurry(scene, recipient).status == 0
+        assert recipient.received[2:] != recipient.received[:2]
+        assert scene.accepts(*recipient.received[2:])
+
+
+def test_an_expired_pair_is_deleted_on_demand_alone(tmp_path: Path) -> None:
+    taken = {"status": 400, "body": [{"errorCode": "INVALID_OPERATION", "message": "already exist"}]}
+    entry = {"id": "1SC000000000009AAA", "key": OTHER.key, "state": "Expired", "secret": OTHER.secret.reveal()}
+    expired = {"status": 200, "body": {"stagedCredentials": [entry]}}
+    faults = [Fault("*/staged", taken, after=1, times=1), Fault("*/staged", expired, times=3)]  # type: ignore[arg-type]
+    with staged(tmp_path, faults=faults) as scene:
+        (refused,) = scene.deliver().result["failures"]
+        assert "An expired pair may take the place" in refused["actions"][0]
+        aborted = scene.rotate("--abort")
+        assert aborted.status == 0, aborted
+        assert "DELETE credentials/app/consumer/staged/pair" in scene.requests
+        assert scene.deliver().status == 0
+
+
+def test_resume_alone_repeats_the_command_line(tmp_path: Path) -> None:
+    files = trees.project() | trees.robot() | trees.robot("Second")
+    with staged(tmp_path, files=files) as scene:
+        at = {"at": scene.home, "PATH": scene.path}
+        first = inside(*scene.words("--deliver", "receiver {variable}"), RECEIVER_STATUS="1", **at)  # type: ignore[arg-type]
+        assert first.status == 1
+        again = inside("app", "rotate", "--resume", "--json", **at)  # type: ignore[arg-type]
+        assert again.status == 0, again
+        assert len(again.result["successes"]) == 2
+        last = inside("app", "rotate", "--resume", again.result["run"], "--json", **at)  # type: ignore[arg-type]
+        assert last.result["successes"] == again.result["successes"]
+        assert {stage["outcome"] for stage in last.result["stages"]} == {"skipped"}
+        elsewhere = inside("app", "rotate", "--resume", at=tmp_path, PATH=scene.path, HOME=str(scene.home))
+        assert f"cd {scene.home} && ecapipe app rotate --resume {last.result['run']}" in elsewhere.err
+        result = scene.home / "result.json"
+        result.write_text(again.out)
+        alone = inside("app", "rotate", f"--resume={result}", **at)  # type: ignore[arg-type]
+        assert (alone.status, "need somewhere to go" in alone.err) == (2, True), "a file names no programs"
+        secret = inside(*scene.words("--deliver", f"receiver {{variable}} {'A1b2C3d4' * 6}"), **at)  # type: ignore[arg-type]
+        assert secret.status == 0, secret
+        assert "may contain a secret" in inside("app", "rotate", "--resume", **at).err  # type: ignore[arg-type]
 
 
 def test_step_by_step(tmp_path: Path) -> None:
@@ -370,7 +465,8 @@ def test_rotations_are_listed_and_shown_with_the_runs(tmp_path: Path) -> None:
     (success,) = shown.result["result"]["successes"]
     assert success["delivered"] == ["consumerKey: receiver", "consumerSecret: receiver"]
     assert "  Robot@uat: key 3MVG9" in named.out
-    assert f"  To resume: repeat the command, with --resume {first['run']}" in words.out.splitlines()
+    assert first["command"] == f"ecapipe app rotate --resume {first['run']}"
+    assert f"  To resume: {first['command']}" in words.out.splitlines()
 
 
 def test_a_plan_says_what_would_keep_it_from_being_done(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import trees
 from commandline import ecapipe, inside
 from fakes.rotation import failure, staged
+from fakes.salesforce_cli import login
 from keypairs import certificate, pem, rsa_key, written
 from render.test_json_schemas import names
 
@@ -46,6 +47,39 @@ def test_a_pair_that_something_saved_uses_is_not_deleted(tmp_path: Path) -> None
         assert "the saved secret of Robot" in refused.result["failures"][0]["message"]
         assert scene.accepts(KEY, SECRET)
         assert scene.rotate("--end-previous", "--force").status == 0
+        assert not scene.accepts(KEY, SECRET)
+
+
+def test_a_saved_secret_stays_for_an_org_that_has_not_been_rotated(tmp_path: Path) -> None:
+    """The same key in two orgs, as after a sandbox was copied."""
+    with staged(tmp_path, orgs=["uat", OrgSetup("prod", secrets_by_rest=False)]) as scene:
+        ecapipe("app", "set-secret", "Robot", "-d", str(scene.root), "--store", "file", at=scene.home, typed=SECRET)
+        assert scene.deliver().status == 68
+        assert len(list(scene.home.rglob("secrets/*.json"))) == 2
+        refused = scene.rotate("--end-previous")
+        assert "PreviousPairInUse" not in refused.out, "uat has a secret of its own now"
+        assert scene.accepts(KEY, SECRET, "prod")
+        assert not scene.accepts(KEY, SECRET, "uat")
+
+
+def test_a_login_that_was_handed_over_is_named_and_keeps_the_previous_pair(tmp_path: Path) -> None:
+    with staged(tmp_path, tls=True) as scene:
+        (admin, _), robot = scene.logins[0], "robot@acme.example"
+        scene.sf.gives("org login access-token", {"username": robot, "orgId": admin.org_id, "instanceUrl": scene.url})
+        at = {"at": scene.home, **scene.variables}
+        words = ["-d", str(scene.root), "-n", "Robot", "-o", f"uat={scene.url}", "--hand-over", "sf"]
+        assert inside("run", *words, **at).status == 0  # type: ignore[arg-type]
+        entries = [login(each, username=each, org_id=admin.org_id, url=scene.url) for each in (admin.username, robot)]
+        scene.sf.keeps(*entries)
+        ended = inside(*scene.words("-n", "Robot", "--deliver", "receiver {field}"), **at)  # type: ignore[arg-type]
+        assert ended.status == 0, ended
+        assert f"The login of {robot} in the Salesforce CLI uses the previous pair." in ended.err
+        refused = scene.rotate("--end-previous")
+        assert failure(refused) == "PreviousPairInUse"
+        assert f"the login of {robot} in the Salesforce CLI" in refused.result["failures"][0]["message"]
+        assert scene.accepts(KEY, SECRET)
+        scene.sf.keeps(entries[0])
+        assert scene.rotate("--end-previous").status == 0, "it has logged out"
         assert not scene.accepts(KEY, SECRET)
 
 

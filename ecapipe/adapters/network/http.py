@@ -162,11 +162,11 @@ class Http:
         verify = self._tls() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         import httpx
 
-        from ecapipe.adapters.network.wire import Wire
+        from ecapipe.adapters.network.wire import LOGGER, Wire
 
         # httpx writes full URLs, with their query, into the log at INFO.
-        for name in ("httpx", "httpcore"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        for logger in (httpx.__name__, LOGGER):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         through = None
         if proxy is not None:
             through = httpx.Proxy(proxy.url, ssl_context=verify if proxy.scheme == "https" else None)

@@ -20,6 +20,9 @@ LARGEST: Final = 2 * 1024 * 1024
 _RECORD: Final = 16 * 1024
 """Bytes of a TLS record (RFC 8446, section 5.1)."""
 
+LOGGER: Final = httpcore.__name__
+"""Where the library below httpx logs."""
+
 
 class Wire(httpcore.NetworkBackend):
     """Makes connections. Timeouts of libraries begin anew with every byte; whatever is done on these ends with the

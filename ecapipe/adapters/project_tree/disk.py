@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import PurePath
 
 from ecapipe.adapters import reading
+from ecapipe.adapters.storage import files
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import suffix_misspelt
 from ecapipe.problems.usage import unreadable_file
@@ -40,35 +41,34 @@ class Disk:
         return os.path.isdir(path)
 
     def label(self, root: str) -> str:
-        repository = _repository(os.getcwd())
+        repository = files.repository(os.getcwd())
         # By PurePath, here and below: os.path.commonpath fails where Windows has the two on different drives.
         if repository and PurePath(root).is_relative_to(repository):
             return os.path.relpath(root, repository).replace(os.sep, "/")
         return root
 
     def project_above(self, path: str) -> str | None:
-        folder = path
-        while not os.path.isfile(os.path.join(folder, sfdx_project.FILE)):
-            folder, child = os.path.dirname(folder), folder
-            if folder == child:
-                return None
-        return folder
+        projects = (
+            folder for folder in files.upwards(path) if os.path.isfile(os.path.join(folder, sfdx_project.FILE))
+        )
+        return next(projects, None)
 
     def in_repository(self, file: str, trees: Iterable[str]) -> bool:
         # As they are spelled and as they are: a link must not take a file out of a repository, nor into one.
-        around = {_identity(folder) for path in _spellings(file) for folder in _upwards(path)}
-        return any(_identity(self._home(path)) in around for tree in trees for path in _spellings(tree))
+        around = {_identity(folder) for path in _spellings(file) for folder in files.upwards(path)}
+        homes = (files.whole_repository(path) or self._home(path) for tree in trees for path in _spellings(tree))
+        return any(_identity(home) in around for home in homes)
 
     def holds(self, root: str, path: str) -> bool:
         home = _identity(os.path.realpath(self._home(os.path.realpath(root))))
-        return any(_identity(folder) == home for folder in _upwards(os.path.realpath(path)))
+        return any(_identity(folder) == home for folder in files.upwards(os.path.realpath(path)))
 
     def target(self, path: str) -> str:
         return os.path.realpath(path).replace(os.sep, "/")
 
     def _home(self, path: str) -> str:
         """The repository around a path, else the project, else the path itself."""
-        return _repository(path) or self.project_above(path) or path
+        return files.repository(path) or self.project_above(path) or path
 
     def projects_below(self, path: str) -> list[str]:
         return sorted(_projects(path, "", _BELOW))
@@ -161,19 +161,6 @@ class Disk:
 def _spellings(path: str) -> set[str]:
     """A path as it was written, and as it is without links."""
     return {os.path.abspath(path), os.path.realpath(path)}
-
-
-def _repository(path: str) -> str | None:
-    """The nearest folder with a ``.git`` at or above `path`."""
-    return next((folder for folder in _upwards(path) if os.path.lexists(os.path.join(folder, ".git"))), None)
-
-
-def _upwards(path: str) -> Iterator[str]:
-    """A path and the folders around it, the nearest first."""
-    child = ""
-    while path != child:
-        yield path
-        path, child = os.path.dirname(path), path
 
 
 def _identity(path: str) -> tuple[int, int] | str:

@@ -72,6 +72,8 @@ _LONGEST: Final = 4096
 """Bytes of a path."""
 _MOST: Final = 20_000
 """Folders of a repository: 256 for objects, and those of branches."""
+_UNALTERED: Final = ":(exclude,attr:!filter !ident !working-tree-encoding)"
+"""What has none of the attributes by which git writes other text to the disk than it has; line ends aside."""
 _READ_BY_GIT: Final = frozenset({".gitignore", ".gitattributes"})
 """Files of a work tree that git reads whatever it is asked."""
 _SOON: Final = 1.0
@@ -200,14 +202,13 @@ class GitRepository:
         return commit
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        ids = dict.fromkeys(blobs)
+        return {blob: _beginning(pieces) for blob, pieces in self.stream(dict.fromkeys(blobs))}
+
+    def stream(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        ids = "".join(f"{blob}\n" for blob in blobs).encode()
         # Starting git takes milliseconds, also to ask it nothing.
         if not ids:
-            return {}
-        return {blob: _beginning(pieces) for blob, pieces in self._read(ids)}
-
-    def _read(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        ids = "".join(f"{blob}\n" for blob in blobs).encode()
+            return
         with self._started("cat-file", f"--batch={_HEADER}%(objectname)", "--buffer", stdin=ids) as output:
             yield from self._contents(output)
 
@@ -251,11 +252,14 @@ class GitRepository:
         command = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
         return self._names(*command)
 
-    def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+    def altered(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        return self.staged(folder, _UNALTERED)
+
+    def staged(self, folder: str, *but: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         names: dict[str, list[str]] = {}
-        for name, blob in _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){folder}")).items():
+        for name, blob in _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){folder}", *but)).items():
             names.setdefault(blob, []).append(name)
-        for blob, pieces in self._read(names):
+        for blob, pieces in self.stream(names):
             yield names[blob], pieces
 
     def history(self) -> tuple[int, Iterator[tuple[str, Iterator[bytes]]]]:
@@ -558,7 +562,8 @@ def _open(top: str) -> Repo:
             """The repository's own file alone: it may include a pipe, and then git is asked with a time limit."""
             return git.GitConfigParser(os.path.join(self.common_dir, "config"), read_only=True, merge_includes=False)
 
-    return Repository(top)
+    # A submodule may be called $HOME: that is a name, and no variable.
+    return Repository(top, expand_vars=False)
 
 
 def _is_current(repo: Repo, top: str, git_dir: str | None) -> bool:

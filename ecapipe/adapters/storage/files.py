@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import file_not_found, given_with, unreadable_file
 
 
-def read(path: str, limit: int, flag: str = "FILE") -> bytes:
-    """The content of a file, or of a pipe, that was given with `flag`.
+def read(path: str, limit: int, flag: str = "") -> bytes:
+    """The content of a file, or of a pipe, that was given with `flag`; empty: as an argument.
 
     Raises `EcapipeError`: FileNotFound, UnreadableFile.
     """
@@ -44,11 +45,29 @@ def create(folder: str, prefix: str, suffix: str, text: str) -> str:
 
 def repository(folder: str) -> str | None:
     """The root of the git repository around `folder`; git itself is not asked, so it need not be there."""
-    while not os.path.lexists(os.path.join(folder, ".git")):
-        folder, child = os.path.dirname(folder), folder
-        if folder == child:
-            return None
-    return folder
+    return next((place for place in upwards(folder) if os.path.lexists(os.path.join(place, ".git"))), None)
+
+
+def upwards(path: str) -> Iterator[str]:
+    """A path and the folders around it, the nearest first."""
+    child = ""
+    while path != child:
+        yield path
+        path, child = os.path.dirname(path), path
+
+
+def whole_repository(folder: str) -> str | None:
+    """The same, or where that is a submodule the outermost one around it: whoever writes a repository chooses its
+    submodules, and what lies around them. git makes a ``.git`` that is a file for them, and for linked work trees."""
+    root = repository(folder)
+    while root and os.path.isfile(os.path.join(root, ".git")) and (around := _repository_around(root)):
+        root = around
+    return root
+
+
+def _repository_around(root: str) -> str | None:
+    above = os.path.dirname(root)
+    return repository(above) if above != root else None
 
 
 def reason(error: OSError) -> str:

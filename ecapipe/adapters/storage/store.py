@@ -30,7 +30,9 @@ from ecapipe.secret import Secret
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Of what holds a key for proofs: an earlier ecapipe would send the tokens without, and write the record without it.
+Everything else has version 1."""
 PATIENCE: Final = 60.0
 """Seconds that another process may work with a record: a refresh and its retries."""
 
@@ -191,10 +193,10 @@ class RecordStore:
             entry = self._fitting(sealed)
             if old is None:
                 # The record goes first: no secret is ever where nobody would look for it.
-                self._write(record, None)
+                self._write(record, sealed)
             self._ask("save an entry", lambda keyring: keyring.set_password(*_entry(record), entry))
             if old is not None:
-                self._write(record, None)
+                self._write(record, sealed)
         if old is not None and old.place == "keyring" and record.place == "file":
             self._forget_entry(record)
 
@@ -243,10 +245,10 @@ class RecordStore:
         _check_version(document, path, records.removal(kind, id))
         return document
 
-    def _write(self, record: SavedRecord, sealed: SavedSecrets | None) -> None:
-        document: dict[str, object] = {"version": VERSION, "kind": record.kind, "place": record.place}
+    def _write(self, record: SavedRecord, sealed: SavedSecrets) -> None:
+        document: dict[str, object] = {"version": _version(sealed), "kind": record.kind, "place": record.place}
         document["members"] = dict(record.members)
-        if sealed is not None:
+        if record.place == "file":
             document["secrets"] = _reveal(sealed)
         folder = state.folder(self._environment, _FOLDERS[record.kind])
         content = json.dumps(document, indent=2) + "\n"
@@ -254,10 +256,11 @@ class RecordStore:
 
     def _fitting(self, sealed: SavedSecrets) -> str:
         """The entry for the keyring, without the access token where there is no room for it."""
-        entry = json.dumps({"version": VERSION, "secrets": _reveal(sealed)})
+        version = _version(sealed)
+        entry = json.dumps({"version": version, "secrets": _reveal(sealed)})
         others = _reveal(replace(sealed, access_token=None))
         if self._limit is not None and len(entry) > self._limit and others:
-            entry = json.dumps({"version": VERSION, "secrets": others})
+            entry = json.dumps({"version": version, "secrets": others})
         if self._limit is not None and len(entry) > self._limit:
             raise EcapipeError(too_large_for_keyring(len(entry), self._limit))
         return entry
@@ -308,6 +311,10 @@ def _record(kind: RecordKind, id: str, document: dict[str, Any], path: str) -> S
             record_damaged(path, "its kind, place or members are not valid", records.removal(kind, id))
         )
     return SavedRecord(kind, id, place, members, path)
+
+
+def _version(sealed: SavedSecrets) -> int:
+    return VERSION if sealed.dpop_key else 1
 
 
 def _check_version(document: dict[str, Any], path: str, removal: str) -> None:

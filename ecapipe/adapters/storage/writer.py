@@ -118,8 +118,10 @@ def amend(change: Change) -> None:
         _replace(folder, name, change.after, mode=mode)
 
 
-def obstacle(path: str, trees: Collection[str]) -> str | None:
-    """What would keep `write_report` from its work, as far as can be known before; None: nothing. Makes folders."""
+def obstacle(path: str, trees: Collection[str]) -> tuple[str, str] | None:
+    """What would keep `write_report` from its work, as far as can be known before, and what to do about it; None:
+    nothing. Makes folders."""
+    elsewhere = "Specify a path that you can write to."
     try:
         with _parent(path, trees, make=True) as (folder, name):
             if _is_stream(folder, name):
@@ -127,9 +129,11 @@ def obstacle(path: str, trees: Collection[str]) -> str | None:
             _mode(folder, name)
             # The folder counts, not the file: a new file takes the old one's place.
             if not os.access(folder.at("."), os.W_OK, dir_fd=folder.descriptor):
-                return "permission denied"
+                return "permission denied", elsewhere
     except OSError as error:
-        return files.reason(error)
+        advice = "Specify a path without symbolic links." if isinstance(error, _LinkError) else elsewhere
+        advice = "Specify a file in that folder." if error.errno == errno.EISDIR else advice
+        return files.reason(error), advice
     return None
 
 
@@ -210,7 +214,7 @@ def _identities(trees: Collection[str]) -> set[tuple[int, int]]:
     for tree in trees:
         real = os.path.realpath(tree)
         with suppress(OSError):
-            identities.add(_identity(os.stat(files.repository(real) or real)))
+            identities.add(_identity(os.stat(files.whole_repository(real) or real)))
     return identities
 
 

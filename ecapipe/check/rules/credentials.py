@@ -78,7 +78,7 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
         sentences.append(f"No secret is needed for: {', '.join(flows.without_secret)}.")
     yield subject.remark(
         " ".join(sentences),
-        f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
+        f"Set {subject.variable('consumerSecret')} to the consumer secret, from your CI system's secret store.",
         f"Or save it in the keyring: {command('ecapipe app set-secret', app.name)}",
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         element="consumerSecret",
@@ -107,7 +107,7 @@ def credential_placeholder(subject: RuleInput) -> Iterator[Remark]:
             yield subject.remark(
                 f"{field} of {subject.app.name} is a placeholder, not a credential.",
                 f"Retrieve the value: {retrieve_command()}",
-                f"Or set {variable(field, subject.app.name)}.",
+                f"Or set {subject.variable(field)}.",
                 element=field,
                 at_most=_mildest(subject, field),
             )

@@ -7,7 +7,7 @@ from typing import Final
 
 from ecapipe.check.findings import Levels
 from ecapipe.check.rules.rule import HELP, guide, project_rule, rule
-from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
+from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
 from ecapipe.problems.git import git_command
 from ecapipe.problems.problem import command
 from ecapipe.project import metadata
@@ -18,18 +18,33 @@ _REVIEW: Final = "Review this change separately: once it is merged, checks use i
 _IGNORE: Final = "Add **/*.{0.suffix}-meta.xml to .gitignore."
 
 
+def _strays(evidence: Evidence) -> Iterator[Remark]:
+    for path in evidence.strays:
+        yield Remark(
+            "git tracks a consumer secret in this file, which belongs to no app here.",
+            (
+                f"Untrack it: {git_command('rm --cached', path)}",
+                "Then rotate the secret: committed values remain in the history.",
+            ),
+            file=path,
+            line=None,
+            element="consumerSecret",
+        )
+
+
 @rule(
     levels=Levels(login="warning", deploy="error", commit="error"),
-    means="A file that holds a consumer secret is tracked by git.",
+    means="A settings file that holds a consumer secret, or a copy of one, is tracked by git.",
     why="Anyone who can read the repository, now or later, can act as the app. Salesforce says not to add this type "
     "to source control.",
     remedy="Untrack the file, add it to .gitignore, and rotate the secret.",
     source=guide(metadata.SETTINGS),
-    needs=("tracked",),
+    needs=("exposed",),
+    check_project=_strays,
 )
 def secret_tracked_by_git(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
-        if file.path in subject.evidence.tracked and holds_secret(file.document):
+        if file.path in subject.evidence.exposed:
             yield subject.remark(
                 f"git tracks the consumer secret of {subject.app.name} in this file.",
                 f"Untrack it: {git_command('rm --cached', file.path)}",

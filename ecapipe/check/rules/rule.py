@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from ecapipe.check.findings import Levels
 from ecapipe.check.rules.subject import Evidence, Need, Remark, RuleInput
@@ -41,16 +41,22 @@ class Rule:
         return not self.needs or any(getattr(evidence, need) for need in self.needs)
 
 
+class Promise(TypedDict):
+    """What every rule says of itself, beside its function."""
+
+    levels: Levels
+    means: str
+    why: str
+    remedy: str
+    source: str
+
+
 def rule(
     *,
-    levels: Levels,
-    means: str,
-    why: str,
-    remedy: str,
-    source: str,
     file_type: Type | None = None,
     needs: Sequence[Need] = (),
     check_project: ProjectCheck | None = None,
+    **promise: Unpack[Promise],
 ) -> Callable[[AppCheck], Rule]:
     """Makes a rule about apps of a function, under its name.
 
@@ -62,36 +68,21 @@ def rule(
     def declare(check: AppCheck) -> Rule:
         return Rule(
             _name(check),
-            levels,
-            means=means,
-            why=why,
-            remedy=remedy,
-            source=source,
             check_app=check,
             check_project=check_project,
             file_type=file_type,
             needs=frozenset(needs),
+            **promise,
         )
 
     return declare
 
 
-def project_rule(
-    *, levels: Levels, means: str, why: str, remedy: str, source: str, needs: Sequence[Need] = ()
-) -> Callable[[ProjectCheck], Rule]:
+def project_rule(*, needs: Sequence[Need] = (), **promise: Unpack[Promise]) -> Callable[[ProjectCheck], Rule]:
     """Makes a rule about a project as a whole of a function, under its name."""
 
     def declare(check: ProjectCheck) -> Rule:
-        return Rule(
-            _name(check),
-            levels,
-            means=means,
-            why=why,
-            remedy=remedy,
-            source=source,
-            check_project=check,
-            needs=frozenset(needs),
-        )
+        return Rule(_name(check), check_project=check, needs=frozenset(needs), **promise)
 
     return declare
 

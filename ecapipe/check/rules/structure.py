@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
-from urllib.parse import urlsplit
 
 from ecapipe.check.findings import Level, Levels
 from ecapipe.check.rules.rule import DX_GUIDE, GUIDE, HELP, REGISTRY, guide, project_rule, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
+from ecapipe.credentials.resolution import NO_FILE
 from ecapipe.credentials.sources import variables
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
@@ -54,7 +54,11 @@ def settings_missing(subject: RuleInput) -> Iterator[Remark]:
         mildest = "note"
     elif _can_login_without_settings(subject):
         mildest = "warning"
-    yield subject.remark(problem.message, *problem.actions, at_most=mildest)
+    # What was to stand in for the file, and cannot.
+    states = subject.resolution.key, subject.resolution.secret
+    faults = [cause for state in states if state.source is None for cause in state.causes if cause != NO_FILE]
+    message = " ".join((problem.message, *dict.fromkeys(faults)))
+    yield subject.remark(message, *problem.actions, at_most=mildest)
 
 
 def _can_login_without_settings(subject: RuleInput) -> bool:
@@ -342,11 +346,8 @@ def _orphaned(subject: RuleInput) -> bool:
 def _assess(url: str) -> str | None:
     """What is wrong with a callback URL: it has to be absolute and without fragment (RFC 6749 §3.1.2), and, which is
     `_INSECURE`, not http over a network."""
-    try:
-        parts = urlsplit(url)
-        # Reading it raises on a port that is no number.
-        parts.port  # noqa: B018
-    except ValueError:
+    parts = apps.split(url)
+    if parts is None:
         return "is not an absolute URL"
     if "#" in url:
         return "has a fragment (#)"

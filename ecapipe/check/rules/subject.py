@@ -9,8 +9,9 @@ from typing import Literal
 from ecapipe.check.findings import Level, Purpose
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.credentials.resolution import CredentialState, Resolution
-from ecapipe.credentials.sources import Field, InFile
+from ecapipe.credentials.sources import Field, InFile, variable_for
 from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
+from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import Kind, Problem
 from ecapipe.project import metadata
 from ecapipe.project.apps import App, SourceFile
@@ -38,7 +39,7 @@ class Remark:
 
 
 Need = Literal[
-    "jwt", "keys", "tracked", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
+    "jwt", "keys", "tracked", "exposed", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
     "changed_config", "expired_certificates", "invalid_certificates", "unfit_api_version", "deleted",
     "instanced_urls", "connected_apps",
 ]  # fmt: skip
@@ -59,12 +60,18 @@ class Evidence:
     """The day of the check in UTC, as ISO 8601; empty: before all changes."""
     target: str | None = None
     """The org id of the deploy target; empty if it is unknown, None if there is no target."""
+    org: Org | None = None
+    """The org of ``--target-org``."""
     jwt: frozenset[str] = frozenset()
     """Apps that log in with the JWT flow."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The names of the apps that have a consumer key."""
     tracked: frozenset[str] = frozenset()
     """Files in git's index."""
+    exposed: frozenset[str] = frozenset()
+    """Settings files in git's index that hold a secret, there or on the disk."""
+    strays: tuple[str, ...] = ()
+    """Files in git's index that are called like settings files, belong to no app, and hold a secret."""
     unignored: frozenset[str] = frozenset()
     """Files that no .gitignore covers, in a repository."""
     staged: frozenset[str] = frozenset()
@@ -159,6 +166,10 @@ class RuleInput:
     def in_file(self, field: Field) -> InFile:
         """What the settings file holds for key or secret."""
         return self.state(field).in_file
+
+    def variable(self, field: Field) -> str:
+        """The environment variable to set for key or secret, as advice names it."""
+        return variable_for(self.app, self.evidence.org, field)
 
     def settings_text(self, element: str) -> str | None:
         """The text of an element of the settings file that a login uses."""

@@ -187,7 +187,8 @@ def org_scoped_app_malformed(subject: RuleInput) -> Iterator[Remark]:
     if text is None:
         return
     parts = _SCOPED.fullmatch(text)
-    if parts and app.name in (parts[1], parts[1].rpartition("__")[2]):
+    # Either may have the namespace of a package before it.
+    if parts and (app.name == parts[1].rpartition("__")[2] or parts[1] in (app.name, app.name.rpartition("__")[2])):
         return
     mildest: Level | None = None
     reason = "isn't in the form ORG_ID:NAME"

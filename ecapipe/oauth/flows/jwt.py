@@ -48,7 +48,7 @@ class JwtFlow(Flow):
     settings_decide = False
     # The flow follows from the key: without one, asking for the flow would only fail again.
     advice = "Use --jwt-key-file PATH, with the private key of the app's certificate."
-    advice_without_secret = "Or log in with a private key instead: --jwt-key-file PATH"  # noqa: S105
+    advice_without_secret = "Log in with a private key instead: --jwt-key-file PATH"  # noqa: S105
 
     def allowed_by(self, app: App) -> bool:
         return certificate(app) is not None
