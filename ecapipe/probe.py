@@ -113,7 +113,7 @@ class _Row:
         listed = " and ".join(filter(None, (", ".join(first), last)))
         sentence = f"{self.pair.org.name} accepts the {listed} of {self.pair.app.name}."
         if self.lacks_secret:
-            sentence += " Its consumer secret is not here, so it was not asked about."
+            sentence += " Its consumer secret was not checked, because it is unknown."
         return sentence
 
 

@@ -69,16 +69,16 @@ class _Kind:
 
 _STATE_FOLDERS: Final = {
     "rotated": _Kind(
-        "Records of runs of app rotate",
+        "Recorded rotations",
         secret=False,
         writer="ecapipe app rotate",
-        remover="Old ones are removed automatically. To remove all, delete the folder.",
+        remover="Old records are removed automatically. To remove all, delete the folder.",
     ),
     "rotations": _Kind(
-        "Which staged keys and secrets were made by ecapipe",
+        "Records of the keys that ecapipe staged",
         secret=False,
         writer="ecapipe app rotate",
-        remover="Delete the folder, while nothing is staged.",
+        remover="To remove them, delete the folder when nothing is staged.",
     ),
     "runs": _Kind(
         "Recorded runs",
@@ -87,19 +87,19 @@ _STATE_FOLDERS: Final = {
         remover="Old records are removed automatically. To remove all, delete the folder.",
     ),
     "retrieved": _Kind(
-        "Retrieved by a run that has not ended",
+        "Files retrieved by runs in progress",
         secret=True,
         writer="ecapipe run --retrieve",
-        remover="The end of the run; what a killed one left, the next run.",
+        remover="Removed automatically when the run ends or, if it was killed, by the next run.",
     ),
     "logins": _Kind(
-        "Logins, whose secrets are here or in the keyring",
+        "Saved logins; their secrets are here or in the keyring",
         secret=True,
         writer="ecapipe run --save",
         remover="ecapipe login logout",
     ),
     "secrets": _Kind(
-        "Consumer secrets, here or in the keyring",
+        "Saved consumer secrets, here or in the keyring",
         secret=True,
         writer="ecapipe app set-secret",
         remover="ecapipe app forget-secret",
@@ -121,7 +121,7 @@ _SETTINGS: Final = _Kind(
 _SALESFORCE_CLI: Final = _Kind(
     "Logins of the Salesforce CLI, with secrets and refresh tokens",
     secret=True,
-    writer="sf, and ecapipe run --hand-over sf through it",
+    writer="sf, and ecapipe run --hand-over sf",
     remover="sf org logout --target-org ALIAS",
 )
 

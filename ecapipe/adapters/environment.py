@@ -84,12 +84,15 @@ class Environment:
         """Take no program from the trees around `paths`, which somebody is about to look at."""
         for path in paths:
             with suppress(OSError):  # the current folder was removed
-                self._trees.append(_tree(path) or os.path.realpath(path))
+                # As it is and as it is spelled: a link may lead from one tree to another.
+                for spelling in (os.path.realpath(path), os.path.abspath(path)):
+                    self._trees.append(os.path.realpath(_tree(spelling) or path))
 
     def _folders(self) -> list[str]:
         """The folders of PATH that programs are taken from."""
-        around = _tree(os.curdir)
-        trees = {*self._trees, *([around] if around else ())}
+        trees = {*self._trees}
+        with suppress(OSError):  # it was removed
+            trees.update(filter(None, (_tree(os.path.realpath(os.curdir)),)))
         folders = (self.get("PATH") or "").split(os.pathsep)
         return [folder for folder in folders if os.path.isabs(folder) and not _inside(folder, trees)]
 
@@ -170,15 +173,11 @@ def _is_program(path: str) -> bool:
 
 
 def _tree(path: str) -> str | None:
-    """The real path of the whole repository around a path, else of the project; None without them."""
-    try:
-        current = PurePath(os.path.realpath(path))
-    except OSError:  # it was removed
-        return None
+    """The whole repository around an absolute path, else the project; None without them."""
     # A repository goes first: its author wrote what lies around the project as well.
-    if repository := files.whole_repository(str(current)):
+    if repository := files.whole_repository(path):
         return repository
-    around = (current, *current.parents)
+    around = (PurePath(path), *PurePath(path).parents)
     return next((str(folder) for folder in around if os.path.lexists(folder / "sfdx-project.json")), None)
 
 

@@ -135,12 +135,12 @@ class Sf:
 
     def key_obstacle(self, path: str) -> str | None:
         if not os.path.isfile(path):
-            return "the private key is in no file that stays"
+            return "the private key was not read from a regular file"
         try:
             text = reading.read(path, _LARGEST_KEY)
         except OSError as error:
             return f"the private key cannot be read: {error.strerror}"
-        return "the private key is encrypted, and it asks for no passphrase" if b"ENCRYPTED" in text else None
+        return "the private key is encrypted, and it can't use a passphrase" if b"ENCRYPTED" in text else None
 
     def log_in(self, login: Handover) -> SfLogin:
         with self._lock, self._state_lock():

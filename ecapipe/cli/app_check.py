@@ -78,7 +78,7 @@ class CheckFlags(ProjectFlags):
         typer.Option(
             "--project-config-from",
             metavar="REF",
-            help="Use plugins.ecapipe and the baseline of this commit, not those that a pull request changes.",
+            help="Commit to read plugins.ecapipe and the baseline from, so that a pull request can't change them.",
         ),
     ] = None
     fail_on: Annotated[
@@ -100,7 +100,7 @@ class CheckFlags(ProjectFlags):
 
 @with_flags(CheckFlags)
 def check_apps(session: CommandSession, flags: CheckFlags) -> int:
-    """Check apps before a login, a deploy or a commit: files, credentials, policies, and exposed secrets.
+    """Check files, credentials and policies of apps before a login, deploy or commit, and find exposed secrets.
 
     Works offline. Exits with 1 if there is a finding of the --fail-on severity or higher.
 

@@ -29,7 +29,9 @@ class ListFlags(ProjectFlags):
 
     variables: Annotated[
         bool,
-        typer.Option("--variables", help="List the environment variables for keys and secrets, and which are set."),
+        typer.Option(
+            "--variables", help="List the environment variables for keys and secrets, and show which are set."
+        ),
     ] = False
     target_org: TargetOrgs = None
     file: OrgFiles = None

@@ -28,7 +28,9 @@ class ProbeFlags(ProjectFlags):
     target_org: TargetOrgs = None
     file: OrgFiles = None
     all_orgs: AllOrgs = False
-    emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False
+    emulator: Annotated[
+        bool, typer.Option("--emulator", help="Start a local org for this command, and probe that.")
+    ] = False
     secret_from: SecretsFrom = None
     allow_host: AllowHosts = None
     strict: Annotated[bool, typer.Option("--strict", help="Also treat unclear answers as failures.")] = False
@@ -44,13 +46,13 @@ class ProbeFlags(ProjectFlags):
 def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
     """Check whether orgs accept each app as its files describe it, without a user and without a login.
 
-    Every app is paired with every org, or as the org file says. For each callback URL, the org is asked to start a
-    login with PKCE and all scopes of the app, without a secret: it redirects to its login page if it accepts key,
-    callback URL and scopes, and returns an error otherwise. If the consumer secret is known, the org is also asked to
-    introspect a token that was never issued, which it does only after accepting key and secret. Any other answer is
-    unclear, such as a maintenance page or single sign-on on another host.
+    Each app is probed in each org, unless an org lists its apps. For each callback URL, ecapipe requests the start of
+    a login with PKCE and all scopes of the app, without a secret: an org that accepts key, callback URL and scopes
+    redirects to its login page, any other returns an error. If the consumer secret is known, ecapipe also asks the
+    org to introspect a token that was never issued, which works only if the org accepts key and secret. Any other
+    response is unclear, such as a maintenance page or single sign-on on another host.
 
-    --file takes the same file as ecapipe run; see there.
+    For the format of the --file file, see ecapipe run --help.
 
     Exits with 0 if all pairs are accepted, with 68 if some are, with 1 if none is. An unclear answer is a warning, or
     a failure with --strict. An org that can't be reached is a failure.

@@ -73,7 +73,7 @@ def protect_apps(session: CommandSession, flags: ProtectFlags) -> int:
     """Keep settings files with consumer secrets out of git.
 
     Adds patterns to the .gitignore that applies to the files, lists files that git already tracks, and shows how to
-    untrack them. Files that are already protected don't change. --credentials-dir folders are also protected.
+    untrack them. Files that are already protected aren't changed. --credentials-dir folders are also protected.
 
     --replace-with-env removes consumer secrets from the files. They aren't stored anywhere else: make sure that you
     have them. The output names the variable to set for each.

@@ -65,13 +65,13 @@ class RotateFlags(ProjectFlags):
         typer.Option(
             "--deliver",
             metavar="COMMAND",
-            help="Pipe key and secret to this command, one at a time; consumerSecret=COMMAND for one alone. "
-            "Repeatable.",
+            help="Command to pipe key and secret to, one at a time; consumerSecret=COMMAND for only one of "
+            "them. Repeatable.",
         ),
     ] = None
     write_back: Annotated[
         bool,
-        typer.Option("--write-back", help="Put key and secret into the settings file, unless git tracks it."),
+        typer.Option("--write-back", help="Write key and secret to the settings file, unless git tracks it."),
     ] = False
     store: StoreIn = None
     stage_only: Annotated[bool, typer.Option("--stage-only", help="Stop after the new pair is proved.")] = False
@@ -81,30 +81,35 @@ class RotateFlags(ProjectFlags):
     ] = False
     abort: Annotated[bool, typer.Option("--abort", help="Delete the staged pair, unless it was delivered.")] = False
     force: Annotated[
-        bool, typer.Option("--force", help="With --abort or --end-previous: delete the pair all the same.")
+        bool, typer.Option("--force", help="With --abort or --end-previous: delete the pair anyway.")
     ] = False
     unproved: Annotated[
         bool, typer.Option("--unproved", help="Continue if the org neither accepts nor refuses the new pair.")
     ] = False
-    adopt: Annotated[bool, typer.Option("--adopt", help="Take a staged pair that this machine has no record of.")] = (
+    adopt: Annotated[bool, typer.Option("--adopt", help="Use a staged pair that this machine has no record of.")] = (
         False
     )
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, and whether it can be; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be done, and check whether it is possible, without changing anything."
+        ),
     ] = False
     jwt_key_file: Annotated[
         str | None,
         typer.Option(
-            "--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) of a login that proves the new pair."
+            "--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) for a login that proves the new pair."
         ),
     ] = None
     username: Annotated[
-        str | None, typer.Option("--username", metavar="NAME", help="User of that login, with --jwt-key-file.")
+        str | None, typer.Option("--username", metavar="NAME", help="User of that login. Requires --jwt-key-file.")
     ] = None
     resume: Annotated[
         str | None,
         typer.Option(
-            "--resume", metavar="[RUN|FILE]", help="Leave out what an earlier rotation did: the latest, or this one."
+            "--resume",
+            metavar="[RUN|FILE]",
+            help="Resume the latest rotation, or this one. Pairs that were rotated are skipped.",
         ),
     ] = None
     allow_host: AllowHosts = None
@@ -139,7 +144,7 @@ class RotateFlags(ProjectFlags):
             if used
         ]
         if len(chosen) > 1:
-            yield f"{chosen[0]} and {chosen[1]} exclude each other."
+            yield f"{chosen[0]} can't be used with {chosen[1]}."
         yield from self._idle_flags()
         try:
             homeless = self.homeless
@@ -148,8 +153,8 @@ class RotateFlags(ProjectFlags):
             return
         if homeless and not self.dry_run:
             yield (
-                "A new key and secret need somewhere to go before they are promoted: add --deliver COMMAND for both, "
-                "or --write-back."
+                "A new key and secret must be delivered before they are promoted: add --deliver COMMAND "
+                "for both, or --write-back."
             )
 
     def _idle_flags(self) -> Iterator[str]:
@@ -157,25 +162,25 @@ class RotateFlags(ProjectFlags):
         mode = self.mode
         deletes = mode in ("end-previous", "abort")
         if mode not in ("rotate", "promote") and (self.deliver or self.write_back or self.store):
-            yield f"--{mode} delivers nothing: leave out --deliver, --write-back and --store."
+            yield f"--{mode} can't be used with --deliver, --write-back or --store, because it delivers nothing."
         if self.force and not deletes:
-            yield "--force belongs to --abort or --end-previous."
+            yield "--force requires --abort or --end-previous."
         if self.adopt and deletes:
-            yield f"--adopt and --{mode} exclude each other."
+            yield f"--adopt can't be used with --{mode}."
         if self.unproved and mode == "abort":
-            yield "--unproved and --abort exclude each other."
+            yield "--unproved can't be used with --abort."
         if self.jwt_key_file and deletes:
-            yield f"--jwt-key-file proves a new pair, and --{mode} makes none."
+            yield f"--jwt-key-file can't be used with --{mode}, which has no new pair to prove."
         if (self.username is None) != (self.jwt_key_file is None) and self.file is None:
-            yield "--jwt-key-file and --username belong together: they log in to prove the new pair."
+            yield "--jwt-key-file and --username require each other: they log in to prove the new pair."
         key = self.jwt_key_file
         if key is not None and (not os.path.exists(key) or os.path.isdir(key)):
-            yield "--jwt-key-file takes the path of a file, and what it was given is none."
+            yield "--jwt-key-file must be the path of an existing file."
 
 
 @with_flags(RotateFlags)
 def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
-    """Give apps a new consumer key and secret, which the org proves before they are delivered and promoted.
+    """Rotate the consumer key and secret of apps: prove that orgs accept the new ones, deliver and promote them.
 
     Uses a login of the Salesforce CLI, or one saved with ecapipe run --save, whose user may see consumer secrets, and
     the org's REST API: finds the consumer by its current key, then stages, proves, delivers, promotes and confirms a
@@ -283,7 +288,7 @@ def _record(
         rotation_tools.write_run(session.environment, run)
     except EcapipeError as error:
         # What was rotated is rotated: a full disk is no reason to call it failed.
-        session.tell([text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
+        session.tell([text.clean(f"Warning: The rotation can't be resumed: {error.problem.message}")])
 
 
 def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> dict[Subject, Outcome]:
@@ -342,20 +347,18 @@ def _lines(report: Report, outcomes: dict[Subject, Outcome], flags: RotateFlags)
     for subject, outcome in outcomes.items():
         sentence = _SENTENCES[flags.mode].format(key=outcome.key)
         if flags.dry_run:
-            sentence = _PLANNED if flags.homeless else "the org allows it."
+            sentence = _PLANNED if flags.homeless else "The rotation is possible."
         line = f"{report.name(subject)}: {sentence}"
         if outcome.previous_until:
-            line += f" The previous one works until {outcome.previous_until}."
+            line += f" The previous key works until {outcome.previous_until}."
         yield text.clean(line)
 
 
-_PLANNED: Final = (
-    "the org allows it. The new pair still needs somewhere to go: add --deliver COMMAND or --write-back."
-)
+_PLANNED: Final = "The rotation is possible. To deliver the new pair, add --deliver COMMAND or --write-back."
 _SENTENCES: Final[dict[str, str]] = {
-    "rotate": "the key {key} is in force.",
-    "promote": "the key {key} is in force.",
-    "stage-only": "the key {key} is staged and proved. To continue: --promote.",
-    "abort": "nothing is staged; the key {key} is in force.",
-    "end-previous": "the key {key} is in force, and no other one.",
+    "rotate": "The key {key} is active.",
+    "promote": "The key {key} is active.",
+    "stage-only": "The key {key} is staged and proved. To continue: --promote.",
+    "abort": "Nothing is staged. The key {key} is active.",
+    "end-previous": "The key {key} is active, and no other one.",
 }

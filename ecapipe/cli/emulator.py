@@ -96,9 +96,9 @@ def start(session: CommandSession, flags: StartFlags) -> int:
     the first two requests, and "times": 1 makes it happen once.
 
     "do" can have: "status" with a JSON "body"; "html": true for a maintenance page, or {"error", "error_description"}
-    for an error page; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "seen": true lets
-    the org act although its response is another, "unseen": true hides the request from it; "truncate", "huge":
+    for an error page; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "truncate", "huge":
     bytes; "drip": bytes per second; "delay", "retryAfter": seconds; "wrongContentType": TYPE.
+    "seen": true means that the org processes the request anyway, "unseen": true that it doesn't.
     """
     from ecapipe.emulator.server import Emulator
 

@@ -31,7 +31,7 @@ COMMANDS: Final[Mapping[str, HelpEntry]] = {
         ("list", "check", "probe", "protect", "rotate", "set-secret", "forget-secret"),
     ),
     "login": HelpEntry("Manage saved logins.", ("list", "display", "refresh", "token", "logout")),
-    "runs": HelpEntry("List, show and resume recent runs.", ("list", "show")),
+    "runs": HelpEntry("List and show recent runs.", ("list", "show")),
     "report": HelpEntry("Merge run results.", ("merge",)),
     "emulator": HelpEntry("Run a local org for tests and trials.", ("start",)),
     "manifest": HelpEntry("Print a package.xml that retrieves exactly the metadata of external client apps."),
@@ -74,16 +74,17 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Try the pipeline without an org:", "ecapipe run --source-dir sample-project --emulator"),
         Example("Sign in to one org with one app:",
                 "ecapipe run --name Billing_Sync --target-org uat=https://acme--uat.sandbox.my.salesforce.com"),
-        Example("Sign in to several on one page, from another machine through ssh -L 8765:127.0.0.1:8765 HOST:",
+        Example("Sign in to several orgs on one page, opened on another machine with "
+                "ssh -L 8765:127.0.0.1:8765 HOST:",
                 "ecapipe run --target-org uat --target-org https://acme.my.salesforce.com --board-port 8765"),
         Example("Log in from CI, with the secret in ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS:",
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
-        Example("See what would be done in every org of a table:",
+        Example("Show what would be done in every org of a table:",
                 "ecapipe run --source-dir sample-project --file sample-project/orgs.csv --dry-run"),
         Example("Log in from CI with the private key of the app's certificate:",
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com "
                 "--username robot@acme.example --jwt-key-file server.key --json"),
-        Example("See what would be done, and whether it can be:",
+        Example("Show what would be done, and check whether it is possible:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
         Example("Find out what an org would refuse, before users sign in:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run --probe"),
@@ -94,9 +95,9 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
         Example("Resume the last run, after it was interrupted or sign-ins timed out:", "ecapipe run --resume"),
-        Example("Do one of four parts of the logins, in a CI job of four:",
+        Example("Run one of four parts of the logins, in one of four CI jobs:",
                 "ecapipe run --source-dir sample-project --emulator --shard 1/4 --report json=build/shard-1.json"),
-        Example("Fetch the apps of an org with the Salesforce CLI, then sign in with one of them:",
+        Example("Retrieve the apps of an org with the Salesforce CLI, then sign in with one of them:",
                 "ecapipe run --retrieve --name Billing_Sync --target-org uat"),
         Example("Sign in, then use the login in the Salesforce CLI:",
                 "ecapipe run --name Billing_Sync --target-org uat --hand-over sf"),
@@ -106,11 +107,11 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe runs": (Example("List the last runs:", "ecapipe runs list"),),
     "ecapipe runs list": (
         Example("List the last runs:", "ecapipe runs list"),
-        Example("Read them from a script:", "ecapipe runs list --json"),
+        Example("List them as JSON, for a script:", "ecapipe runs list --json"),
     ),
     "ecapipe runs show": (
         Example("Show what the last run did, and what is left:", "ecapipe runs show"),
-        Example("See how to fix what failed:", "ecapipe runs show --verbose"),
+        Example("Show how to fix what failed:", "ecapipe runs show --verbose"),
     ),
     "ecapipe report": (
         Example("Merge the results of two shards:",
@@ -125,8 +126,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe app": (Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),),
     "ecapipe app list": (
         Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),
-        Example("Read them from a script:", "ecapipe app list --source-dir sample-project --json"),
-        Example("See which secrets a CI system has to set:",
+        Example("List them as JSON, for a script:", "ecapipe app list --source-dir sample-project --json"),
+        Example("Show which secrets a CI system must set:",
                 "ecapipe app list --source-dir sample-project --variables"),
     ),
     "ecapipe app check": (
@@ -136,35 +137,35 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app check --source-dir sample-project --report sarif=build/check.sarif"),
         Example("Check before a deploy, and also fail on warnings:",
                 "ecapipe app check --source-dir sample-project --for deploy --fail-on warning"),
-        Example("Check what the next commit would take, in a commit hook:",
+        Example("Check what the next commit would contain, in a commit hook:",
                 "ecapipe app check --source-dir sample-project --for commit --staged"),
-        Example("Check whether Salesforce's hosted MCP servers will take an app:",
+        Example("Check whether Salesforce's hosted MCP servers accept an app:",
                 "ecapipe app check --source-dir sample-project/mcp --for mcp"),
-        Example("Check the tree by the settings and the baseline of the last commit:",
+        Example("Check with the settings and the baseline of the last commit:",
                 "ecapipe app check --source-dir sample-project --project-config-from HEAD"),
     ),
     "ecapipe app probe": (
-        Example("Ask a local org about one app:",
+        Example("Probe one app in a local org:",
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator"),
-        Example("Read the answer from a script:",
+        Example("Print the result as JSON, for a script:",
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
-        Example("Count an inconclusive answer as a failure, in CI:",
+        Example("Treat unclear answers as failures, in CI:",
                 "ecapipe app probe --source-dir sample-project --emulator --strict"),
     ),
     "ecapipe app rotate": (
-        Example("See what would be done, and whether it can be:",
+        Example("Show what would be done, and check whether it is possible:",
                 "ecapipe app rotate --name Nightly_Reports --target-org uat --dry-run"),
-        Example("Rotate, and let GitHub Actions have the new pair:",
+        Example("Rotate, and store the new pair as secrets of GitHub Actions:",
                 'ecapipe app rotate --name Nightly_Reports --target-org uat --deliver "gh secret set {variable}"'),
         Example("Delete the previous pair, once nothing uses it:",
                 "ecapipe app rotate --name Nightly_Reports --target-org uat --end-previous"),
     ),
     "ecapipe app protect": (
-        Example("See how to keep the settings files out of git:",
+        Example("Show what would change to keep the settings files out of git:",
                 "ecapipe app protect --source-dir sample-project --dry-run"),
-        Example("Let the project's replacements supply a consumer secret at deploys:",
+        Example("Show what would change to supply a consumer secret from the environment at each deploy:",
                 "ecapipe app protect --source-dir sample-project --name Billing_Sync --replace-with-env --dry-run"),
-        Example("Teach gitleaks what a consumer secret looks like:",
+        Example("Print rules with which gitleaks finds consumer secrets:",
                 "ecapipe app protect --rules gitleaks"),
     ),
     "ecapipe app set-secret": (
@@ -172,12 +173,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app set-secret Billing_Sync --source-dir sample-project --store file"),
     ),
     "ecapipe app forget-secret": (
-        Example("Remove it again:", "ecapipe app forget-secret Billing_Sync"),
+        Example("Remove the saved consumer secret of an app:", "ecapipe app forget-secret Billing_Sync"),
     ),
     "ecapipe login": (Example("List saved logins:", "ecapipe login list"),),
     "ecapipe login list": (
         Example("List saved logins:", "ecapipe login list"),
-        Example("Read them from a script:", "ecapipe login list --json"),
+        Example("List them as JSON, for a script:", "ecapipe login list --json"),
     ),
     "ecapipe login display": (
         Example("Ask the org whether a saved login is valid:",
@@ -188,32 +189,32 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Use every refresh token, so that none expires unused:", "ecapipe login refresh --all"),
     ),
     "ecapipe login token": (
-        Example("Give a script an access token that works:", "ecapipe login token --target-org uat"),
-        Example("Give it to curl as a header:",
+        Example("Print a valid access token, for a script:", "ecapipe login token --target-org uat"),
+        Example("Print it as a header, for curl:",
                 "ecapipe login token --name Nightly_Reports --target-org uat --header"),
-        Example("Get the headers of one request, with a login that is bound to a key:",
+        Example("Print the headers of one request, with a login that is bound to a key:",
                 "ecapipe login token --target-org uat --proof GET https://acme.my.salesforce.com/services/data/"),
     ),
     "ecapipe login logout": (
         Example("Revoke the tokens of a saved login, and remove it:", "ecapipe login logout --target-org uat"),
-        Example("End all of them:", "ecapipe login logout --all"),
+        Example("Log out of all saved logins:", "ecapipe login logout --all"),
     ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
     "ecapipe emulator start": (
         Example("Start a local org that knows the apps of a project:",
                 "ecapipe emulator start --source-dir sample-project"),
-        Example("Start two, and read their addresses from a script:",
+        Example("Start two local orgs, and print their addresses as JSON, for a script:",
                 "ecapipe emulator start --source-dir sample-project --org dev --org uat --json"),
     ),
     "ecapipe manifest": (
-        Example("Retrieve all external client apps of an org:",
+        Example("Print a manifest for all external client apps of an org:",
                 "ecapipe manifest --source-dir sample-project"),
-        Example("Retrieve one, and read what that means from a script:",
+        Example("Print a manifest for one app, as JSON:",
                 "ecapipe manifest --source-dir sample-project --name Billing_Sync --json"),
     ),
     "ecapipe doctor": (
-        Example("See whether everything is in place:", "ecapipe doctor"),
-        Example("See what is stored where, and how it is removed:", "ecapipe doctor --storage"),
+        Example("Check whether this machine has what ecapipe needs:", "ecapipe doctor"),
+        Example("Show what is stored where, and how to remove it:", "ecapipe doctor --storage"),
     ),
     "ecapipe explain": (
         Example("List all problems and rules:", "ecapipe explain"),
@@ -223,37 +224,42 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
 }  # fmt: skip
 
 VARIABLES: Final[Mapping[str, str]] = {
-    "ECAPIPE_CLIENT_ID_<APP>[_<ORG>]": "Consumer key of an app (in an org): upper case, every other character _. "
-    "ECAPIPE_CLIENT_ID alone serves a single app. With _FILE at its end, the path of a file that holds it.",
-    "ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>]": "Consumer secret, in the same way.",
-    "ECAPIPE_JWT_KEY_FILE": "Private key (RSA, PEM) of the JWT bearer flow when --jwt-key-file is not given.",
-    "ECAPIPE_JWT_KEY_PASSPHRASE": "Opens an encrypted private key. With _FILE at its end, the path of a file that "
-    "holds it.",
+    "ECAPIPE_CLIENT_ID_<APP>[_<ORG>]": "Consumer key of an app, or of an app in an org. Names are in upper case, "
+    "with _ for every other character. With a single app, also ECAPIPE_CLIENT_ID. With the suffix _FILE, the path "
+    "of a file that contains the key.",
+    "ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>]": "Consumer secret, with the same names and suffix.",
+    "ECAPIPE_JWT_KEY_FILE": "Path of the private key (RSA, PEM) for the JWT bearer flow, if --jwt-key-file isn't "
+    "used.",
+    "ECAPIPE_JWT_KEY_PASSPHRASE": "Passphrase of an encrypted private key. With the suffix _FILE, the path of a "
+    "file that contains it.",
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
-    "ECAPIPE_STATE_DIR": "State directory, an absolute path; without it, the system's usual place for such things.",
-    "ECAPIPE_KEEP_RUNS": "How many runs are recorded at most; the default is 50.",
-    "ECAPIPE_SF, ECAPIPE_GIT": "Absolute path of the Salesforce CLI, of git: instead of the first on the PATH that "
-    "lies outside the repository.",
-    "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",
-    "ECAPIPE_LOG_LEVEL, SF_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard "
-    "error. SF_LOG_LEVEL is the fallback.",
-    "SF_TARGET_ORG": "The org when --target-org is not given.",
+    "ECAPIPE_STATE_DIR": "State directory, an absolute path. Default: the usual place of the operating system.",
+    "ECAPIPE_KEEP_RUNS": "Maximum number of recorded runs. Default: 50.",
+    "ECAPIPE_SF, ECAPIPE_GIT": "Absolute path of the Salesforce CLI and of git. Default: the first on the PATH that "
+    "is outside the repository.",
+    "ECAPIPE_NO_PROJECT_CONFIG": "1: same as --no-project-config.",
+    "ECAPIPE_LOG_LEVEL, SF_LOG_LEVEL": "Level of the log on standard error: trace, debug, info, warn, error or "
+    "fatal. SF_LOG_LEVEL is the fallback.",
+    "SF_TARGET_ORG": "Org to use if --target-org isn't used.",
     "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the org's login host.",
-    "SF_CONTENT_TYPE": "JSON does what --json does.",
-    "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for sign-ins, unless --wait is used.",
+    "SF_CONTENT_TYPE": "JSON: same as --json.",
+    "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for sign-ins, if --wait isn't used.",
     "BROWSER": "Browser to open.",
-    "DISPLAY, WAYLAND_DISPLAY": "Without one of them a Linux opens no browser.",
-    "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "true: annotations on standard error; the file that gets a summary.",
-    "TF_BUILD, AGENT_TEMPDIRECTORY": "true: the same for Azure Pipelines; the folder that gets the summary.",
-    "CI, NO_COLOR, FORCE_COLOR, TERM": "Lines instead of a live display; no colors; colors also in a pipe; dumb: "
-    "lines.",
-    "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "Proxy for orgs, the second without the first; hosts without one.",
-    "SSH_CONNECTION": "Set: the browser is on another machine, so --callback auto pastes.",
-    "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": "Set: the browser may be on another "
-    "machine, so --callback auto listens and also asks for the pasted URL.",
-    "WSL_DISTRO_NAME, WSL_INTEROP": "Set: the browser of Windows is opened.",
-    "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE": "Further certificates to trust.",
-    "SF_ENV": "development: also show where a bug in ecapipe happened.",
+    "DISPLAY, WAYLAND_DISPLAY": "On Linux, no browser is opened if neither is set.",
+    "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "true: print annotations on standard error. GITHUB_STEP_SUMMARY: the "
+    "file to write a summary to.",
+    "TF_BUILD, AGENT_TEMPDIRECTORY": "True: print issues for Azure Pipelines on standard error. "
+    "AGENT_TEMPDIRECTORY: the folder to write a summary to.",
+    "CI, NO_COLOR, FORCE_COLOR, TERM": "CI: print lines instead of a live display. NO_COLOR: no colors. "
+    "FORCE_COLOR: colors also in a pipe. TERM=dumb: lines, no colors.",
+    "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "Proxy for requests to orgs, with ALL_PROXY as the fallback. NO_PROXY: "
+    "hosts to reach without a proxy.",
+    "SSH_CONNECTION": "If set, the browser is on another machine: --callback auto asks for the redirect URL.",
+    "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": "If set, the browser may be on "
+    "another machine: --callback auto listens, and also asks for the redirect URL.",
+    "WSL_DISTRO_NAME, WSL_INTEROP": "If set, the browser of Windows is opened.",
+    "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE": "Additional certificates to trust.",
+    "SF_ENV": "development: also print where a bug in ecapipe occurred.",
 }
 
 _TREES: Final = ("run", "app", "manifest", "emulator", "doctor")
@@ -286,12 +292,12 @@ _USED_BY: Final[Mapping[str, Sequence[str]]] = {
 
 EXIT_CODES: Final[Mapping[str, str]] = {
     "0": "Everything asked for succeeded.",
-    "1": "Failed: nothing succeeded, a finding at the level of --fail-on, or no apps found.",
+    "1": "Failed: nothing succeeded, there is a finding of the --fail-on severity or higher, or no apps were found.",
     "2": "Usage: unknown command or flag, bad value, unknown org or app, refused host, no org chosen.",
-    "3": "A bug in ecapipe; it says how to report it.",
+    "3": "A bug in ecapipe. The output says how to report it.",
     "68": "Partial: some targets succeeded, some failed.",
     "69": "Sign-ins are still pending; --resume continues with new links.",
-    "130": "Interrupted (Ctrl-C, SIGTERM, SIGHUP): what finished is reported, reports are written.",
+    "130": "Interrupted by Ctrl-C, SIGTERM or SIGHUP. What finished is reported, and reports are written.",
 }
 
 

@@ -90,7 +90,8 @@ class DisplayFlags(LoginFlags):
     """What ``ecapipe login display`` takes."""
 
     verify: Annotated[
-        bool, typer.Option("--verify", help="Ask the org whether it accepts the access token, and whose it is.")
+        bool,
+        typer.Option("--verify", help="Ask the org whether it accepts the access token, and which user it is for."),
     ] = False
 
 
@@ -99,7 +100,7 @@ class DisplayFlags(LoginFlags):
 def display_login(session: CommandSession, flags: DisplayFlags) -> int:
     """Show a saved login, without its tokens.
 
-    With --verify, exits with 1 if the org rejects the access token. If the login can be refreshed, ecapipe login
+    With --verify, exits with 1 if the org refuses the access token. If the login can be refreshed, ecapipe login
     refresh gets a new token; ecapipe login token does so automatically.
     """
     world = _build_world(session)
@@ -164,7 +165,7 @@ def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
         warnings = sessions.doubts(login, world)
         facts = sessions.facts(sessions.refresh(login, world))
     status = INTERRUPTED if session.interrupts.came else 0
-    lines = [text.clean(f"{login.subject}: a new access token is saved.")]
+    lines = [text.clean(f"{login.subject}: A new access token was saved.")]
     if flags.verbose:
         lines += listings.login_details([facts], flags.length, session.screen)
     return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
@@ -185,7 +186,7 @@ def _refresh_all(session: CommandSession, flags: RefreshFlags) -> int:
         for login, problem in refreshes.failures:
             session.tell(text.problem(problem, login.subject if login else ""))
     facts = [sessions.facts(login) for login in refreshes.successes]
-    lines = [text.clean(f"{login.subject}: a new access token is saved.") for login in refreshes.successes]
+    lines = [text.clean(f"{login.subject}: A new access token was saved.") for login in refreshes.successes]
     if not fitting and not spoiled:
         lines = ["No saved logins."]
     if flags.verbose and facts:
@@ -204,29 +205,29 @@ class TokenFlags(LoginFlags):
 
     LAST = ("no_prompt", "concise", "verbose", "no_progress", "no_project_config", "json")
 
-    header: Annotated[bool, typer.Option("--header", help="Print it as an Authorization header.")] = False
+    header: Annotated[bool, typer.Option("--header", help="Print the token as an Authorization header.")] = False
     proof: Annotated[
         tuple[str, str] | None,
         typer.Option(
             "--proof",
             metavar="METHOD URL",
-            help="With a DPoP login: print the two headers of this one request, Authorization and DPoP.",
+            help="Method and URL of a request: for a DPoP login, print its two headers, Authorization and DPoP.",
         ),
     ] = None
     no_prompt: Annotated[
-        bool, typer.Option("--no-prompt", "-p", help="Never prompt; also print the token on a terminal.")
+        bool, typer.Option("--no-prompt", "-p", help="Don't prompt. Required to print the token on a terminal.")
     ] = False
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         yield from super().contradictions(session)
         if session.json:
-            yield "A token is never part of JSON: leave out --json, and SF_CONTENT_TYPE=JSON."
+            yield "A token is never printed as JSON: omit --json, and unset SF_CONTENT_TYPE."
         if session.out.isatty() and not self.no_prompt:
-            yield "This prints a token on the terminal: add --no-prompt if you mean that."
+            yield "This would print the token on the terminal. To allow that, add --no-prompt."
         if self.proof is not None and not _METHOD.fullmatch(self.proof[0]):
-            yield "--proof takes a method, such as GET, and then a URL."
+            yield "--proof must be a method, such as GET, and a URL."
         elif self.proof is not None and not _URL.fullmatch(self.proof[1]):
-            yield "--proof takes a URL that begins with https://, and what it was given is none."
+            yield "The URL of --proof must start with https://."
 
 
 @commands.command("token", cls=Command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -62,8 +63,8 @@ def refuse(context: Context, command: Any, words: Sequence[str]) -> None:
 
 def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[str]) -> Iterator[str]:
     """A sentence for each mistake; `order` holds a parameter as often as it was given."""
-    seen: set[str] = set()
-    for parameter in order:
+    # Each parameter once: a batch names its thousand orgs with one flag.
+    for parameter, times in Counter(order).items():
         value = values.get(parameter.name)
         if parameter.param_type_name != "option":
             given = value if isinstance(value, tuple | list) else (value,)
@@ -73,9 +74,8 @@ def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[s
         if parameter.is_flag:
             continue
         flag = parameter.opts[0]
-        if parameter.name in seen and not parameter.multiple:
+        if times > 1 and not parameter.multiple:
             yield f"{flag} can only be given once."
-        seen.add(parameter.name)
         for each in value if isinstance(value, tuple | list) else (value,):
             if not str(each).strip():
                 yield f"{flag} expects a value, but it is empty."
@@ -131,16 +131,18 @@ def usage_problem(error: exceptions.TyperException, path: str) -> Problem:
 
 def _worded(error: exceptions.TyperException) -> str:
     parameter = getattr(error, "param", None)
-    if parameter is None or not getattr(error, "message", ""):
+    if parameter is None:
         return error.format_message()
+    if not getattr(error, "message", ""):
+        return f"Missing argument: {parameter.metavar or parameter.name.upper()}."
     name, value = parameter.opts[0], re.match("'(.*)' is not", getattr(error, "message", ""))
     if value:
         name += f"={value[1]}"
     choices = getattr(parameter.type, "choices", None)
     if choices:
         return f"Expected {name} to be one of: {', '.join(getattr(each, 'value', each) for each in choices)}."
-    if hasattr(parameter.type, "min"):
-        return f"Expected {name} to be from {parameter.type.min} to {parameter.type.max}."
-    if number := _NUMBERS.get(parameter.type.name):
-        return f"Expected {name} to be {number}."
+    if number := _NUMBERS.get(parameter.type.name.removesuffix(" range")):
+        least, most = (getattr(parameter.type, end, None) for end in ("min", "max"))
+        span = "" if least is None or most is None else f" from {least} to {most}"
+        return f"Expected {name} to be {number}{span}."
     return error.format_message()

@@ -42,7 +42,7 @@ SourceDirs = Annotated[
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Option("--name", "-n", metavar="APP", help="Use only this app (exact developer name). Repeatable."),
+    typer.Option("--name", "-n", metavar="APP", help="App to use (exact developer name). Repeatable."),
 ]
 NoProjectConfig = Annotated[
     bool,
@@ -73,7 +73,7 @@ StoreIn = Annotated[
     typer.Option(
         "--store",
         metavar="|".join(StoreChoice),
-        help="Where to save secrets: the system's keyring (default), or unencrypted files that only you can read.",
+        help="Place to save secrets in: the system's keyring (default), or unencrypted files that only you can read.",
     ),
 ]
 TargetOrgs = Annotated[
@@ -99,7 +99,7 @@ AllowHosts = Annotated[
     typer.Option(
         "--allow-host",
         metavar="HOST",
-        help="Also accept this host as an org (all ports, or HOST:PORT). Repeatable.",
+        help="Additional host to accept as an org (all ports, or HOST:PORT). Repeatable.",
     ),
 ]
 SecretSource = StrEnum("SecretSource", {source.name: source.name for source in SOURCES})  # type: ignore[misc]  # made of the sources

@@ -79,7 +79,9 @@ class RunFlags(ProjectFlags):
     callback: Annotated[
         Callback | None,
         typer.Option(
-            "--callback", metavar="|".join(Callback), help="How the browser response is received. Default: auto."
+            "--callback",
+            metavar="|".join(Callback),
+            help="Way to receive the response from the browser. Default: auto.",
         ),
     ] = None
     browser: Annotated[
@@ -105,21 +107,21 @@ class RunFlags(ProjectFlags):
         bool,
         typer.Option("--dpop", help="Bind tokens to a key (DPoP, RFC 9449). Always on for apps with isDPopEnabled."),
     ] = False
-    until: Annotated[
-        Until | None, typer.Option("--until", metavar="|".join(Until), help="Stop after this stage.")
-    ] = None
+    until: Annotated[Until | None, typer.Option("--until", metavar="|".join(Until), help="Stage to stop after.")] = (
+        None
+    )
     wait: Annotated[
         float | None,
         typer.Option(
             "--wait",
             "-w",
             metavar="MINUTES",
-            help="How long to wait for sign-ins. Default: 5 for one login, otherwise 30.",
+            help="Minutes to wait for sign-ins. Default: 5 for one login, otherwise 30.",
         ),
     ] = None
     settle: Annotated[
         float,
-        typer.Option("--settle", metavar="MINUTES", help="How long to retry errors that a recent deploy can cause."),
+        typer.Option("--settle", metavar="MINUTES", help="Minutes to retry errors that a recent deploy can cause."),
     ] = 0.0
     dry_run: Annotated[
         bool,

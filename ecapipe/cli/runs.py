@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SECOND: Final = len("20260131T120000Z")
 
-commands = typer.Typer(cls=Group, help="List, show and resume recent runs.", rich_markup_mode=None)
+commands = typer.Typer(cls=Group, help="List and show recent runs.", rich_markup_mode=None)
 
 
 @commands.command("list", cls=Command)
@@ -32,8 +32,8 @@ commands = typer.Typer(cls=Group, help="List, show and resume recent runs.", ric
 def list_runs(session: CommandSession, flags: CommonFlags) -> int:
     """List recorded runs and rotations, newest first, with their outcome and progress.
 
-    Runs with logins are recorded, unless --no-journal is used. The last 50 are stored, or as
-    many as ECAPIPE_KEEP_RUNS says; and the last 50 rotations.
+    Runs with logins are recorded, unless --no-journal is used. The last 50 are stored; set ECAPIPE_KEEP_RUNS to store
+    more or fewer. The last 50 rotations are stored as well.
     """
     entries, failures = journal.entries(session.environment)
     summaries = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]

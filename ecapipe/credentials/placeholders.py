@@ -60,12 +60,13 @@ def is_placeholder(text: str) -> bool:
 
 def _is_phrase(text: str) -> bool:
     words = [word for word in re.split(r"[\W_]+", text) if word]
-    if "".join(words).lower().rstrip("0123456789") in _WHOLE:
+    if "".join(words).lower() in _WHOLE:
         return True
     if not all(map(_WORD.fullmatch, words)):
         return False
     in_dunders = text.startswith("__") and text.endswith("__")
-    return in_dunders or _PHRASE.search(f"_{'_'.join(words).lower()}_") is not None
+    phrase = "_".join(word.rstrip("0123456789") for word in words).lower()
+    return in_dunders or _PHRASE.search(f"_{phrase}_") is not None
 
 
 def is_consumer_key(text: str) -> bool:

@@ -13,7 +13,9 @@ from ecapipe.orgs.org_rows import CHOICES
 
 Names = str | Sequence[str] | UnsetType
 Url = Annotated[str, Meta(description="My Domain URL or host.", min_length=1)]
-OrgId = Annotated[str, Meta(description="Which org is expected.", pattern="^(00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?)?$")]
+OrgId = Annotated[
+    str, Meta(description="The org ID that is expected.", pattern="^(00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?)?$")
+]
 Variable = Annotated[
     str,
     Meta(
@@ -33,16 +35,19 @@ class Org(Document, kw_only=True, forbid_unknown_fields=True):
     url: Url | UnsetType = UNSET
     apps: Annotated[
         Names,
-        Meta(description="The only apps that are meant; none: all. A string has blanks, commas or semicolons."),
+        Meta(
+            description="The apps to use; if missing, all. In a string, names are separated by spaces, commas or "
+            "semicolons."
+        ),
     ] = UNSET
     source_dir: Annotated[
         str | UnsetType,
-        Meta(description="The tree that was retrieved from this org; relative to the project, or to the batch file."),
+        Meta(description="The folder that was retrieved from this org, relative to the project or to the org file."),
     ] = UNSET
     flow: Annotated[str, _one_of(*registry.CHOICES)] | UnsetType = UNSET
-    username: Annotated[str | UnsetType, Meta(description="Who is expected to sign in.")] = UNSET
+    username: Annotated[str | UnsetType, Meta(description="The username that is expected to sign in.")] = UNSET
     org_id: OrgId | UnsetType = UNSET
-    scopes: Annotated[Names, Meta(description="Scopes to ask for.")] = UNSET
+    scopes: Annotated[Names, Meta(description="Scopes to request.")] = UNSET
     secret_env: Variable | UnsetType = UNSET
     browser: Annotated[str, _one_of(*CHOICES["browser"])] | UnsetType = UNSET
     callback: Annotated[str, _one_of(*CHOICES["callback"])] | UnsetType = UNSET

@@ -80,8 +80,8 @@ class Error(Document, kw_only=True):
     actions: Sequence[str]
     context: str
     warnings: Warnings
-    code: Annotated[str, Meta(description="The same as name.")]
-    status: Annotated[ExitStatus, Meta(description="The same as exitCode.")]
+    code: Annotated[str, Meta(description="Same as name.")]
+    status: Annotated[ExitStatus, Meta(description="Same as exitCode.")]
     command_name: str
     stack: Annotated[str | UnsetType, Meta(description="Only with SF_ENV=development.")] = UNSET
 
@@ -110,8 +110,8 @@ class CredentialVariable(Document, kw_only=True):
     """A variable that a key or secret would be read from."""
 
     name: str
-    set: Annotated[bool, Meta(description="Whether it, or its …_FILE, holds what can be a key or secret.")]
-    state: Annotated[VariableState, Meta(description="file: its …_FILE names the file that holds the value.")]
+    set: Annotated[bool, Meta(description="Whether the variable, or its …_FILE, contains a usable key or secret.")]
+    state: Annotated[VariableState, Meta(description="file: its …_FILE contains the path of a file with the value.")]
     app: str
     project: str
     org: Annotated[str | None, Meta(description="null: every org.")]
@@ -135,20 +135,18 @@ class AppList(Survey, kw_only=True):
 
 
 class Finding(Document):
-    rule: Annotated[str, Meta(description="A promise; ecapipe explain knows it.")]
+    rule: Annotated[str, Meta(description="Stays the same in later versions. ecapipe explain describes it.")]
     level: Level
     message: str
     app: Annotated[
         str | None,
-        Meta(
-            description="null: a file that belongs to no app, since it cannot be read, or what git does not report."
-        ),
+        Meta(description="null: the finding is about a file that can't be assigned to an app, or about git."),
     ]
     file: str | None
     line: Line | None
     actions: Sequence[str]
-    fingerprint: Annotated[str, Meta(description="Names the finding across edits.")]
-    accepted: Annotated[bool, Meta(description="By the baseline.")]
+    fingerprint: Annotated[str, Meta(description="Identifies the finding, also after the file was edited.")]
+    accepted: Annotated[bool, Meta(description="Whether the baseline accepts the finding.")]
 
 
 class FindingCounts(Document):
@@ -163,7 +161,7 @@ class FindingCounts(Document):
 class AppCheck(Survey, kw_only=True):
     findings: Sequence[Finding]
     summary: FindingCounts
-    purpose: Annotated[str | UnsetType, Meta(description="What was checked for, as --for says.")] = UNSET
+    purpose: Annotated[str | UnsetType, Meta(description="The value of --for.")] = UNSET
     ecapipe: Version | UnsetType = UNSET
     origin: Origin | UnsetType = UNSET
 
@@ -209,25 +207,30 @@ class ProbeCheck(Document):
 class Probe(Document):
     """What an org said of an app."""
 
-    project: Annotated[str, Meta(description="The root of the project that the app lies in.")]
+    project: Annotated[str, Meta(description="The root of the app's project.")]
     app: str
     org: str
     host: str
     verdict: Annotated[
         verdicts.Word,
-        Meta(description="missing: there was no pair to ask about; skipped: this app was not requested in this org."),
+        Meta(
+            description="missing: key or secret is missing, so nothing was asked; skipped: this app was not "
+            "requested in this org."
+        ),
     ]
     refused: Annotated[
         verdicts.RefusedPart | None,
-        Meta(description="What the org does not accept; null: nothing, or it does not say."),
+        Meta(description="What the org refuses; null: nothing, or the org doesn't report it."),
     ]
-    consumer_key: Annotated[SecretSource | None, Meta(description="Where it came from; null: from nowhere.")]
-    consumer_secret: Annotated[SecretSource | None, Meta(description="Where it came from; null: from nowhere.")]
-    problem: Annotated[str | None, Meta(description="Its name, which ecapipe explain explains; null: there is none.")]
+    consumer_key: Annotated[SecretSource | None, Meta(description="Where it was read from; null: not found.")]
+    consumer_secret: Annotated[SecretSource | None, Meta(description="Where it was read from; null: not found.")]
+    problem: Annotated[
+        str | None, Meta(description="The name of the problem, which ecapipe explain describes; null: no problem.")
+    ]
     message: str
     actions: Sequence[str]
     checks: Annotated[
-        Sequence[ProbeCheck], Meta(description="One for each request; the row is as bad as its worst.")
+        Sequence[ProbeCheck], Meta(description="One for each request. The worst of them is the verdict of the row.")
     ] = ()
 
     @classmethod
@@ -254,7 +257,7 @@ class VerdictCounts(Document):
 
 
 class AppProbe(Survey, kw_only=True):
-    probes: Annotated[Sequence[Probe], Meta(description="One for each pair of app and org.")]
+    probes: Annotated[Sequence[Probe], Meta(description="One for each app in each org.")]
     summary: VerdictCounts
 
     @classmethod
@@ -283,17 +286,17 @@ class Rotated(Document, kw_only=True):
     org: str
     consumer_key: MaskedKey | None
     previous_until: Annotated[
-        str | None, Meta(description="When the previous pair expires; null: there is none, or it is not known.")
+        str | None, Meta(description="When the previous pair expires; null: there is none, or it is unknown.")
     ]
-    delivered: Annotated[Sequence[str], Meta(description="Which part was delivered, and where.")]
+    delivered: Annotated[Sequence[str], Meta(description="Which field was delivered, and where.")]
     proved: Annotated[
         Sequence[Literal["introspect", "client-credentials", "jwt"]],
-        Meta(description="How the org proved that it accepts the new pair."),
+        Meta(description="How it was proved that the org accepts the new pair."),
     ]
 
 
 class AppRotate(Result, kw_only=True):
-    run: Annotated[str, Meta(description="Names the run, for --resume.")]
+    run: Annotated[str, Meta(description="Identifies the run, for --resume.")]
     stages: Sequence[RotationStage]
     successes: Sequence[Rotated]
     failures: Sequence[RotationFailure]
@@ -401,7 +404,7 @@ class AppForgetSecret(Result, kw_only=True):
 
 class SavedLogin(Document):
     app: str
-    org: Annotated[str, Meta(description="What output calls the org: its alias, else its host.")]
+    org: Annotated[str, Meta(description="The name of the org in the output: its alias or, without one, its host.")]
     alias: str | None
     url: str
     username: str | None
@@ -412,15 +415,15 @@ class SavedLogin(Document):
     flow: FlowName
     consumer_key: MaskedKey
     store: Store
-    refreshable: Annotated[bool, Meta(description="Whether a new access token can be had without a person.")]
+    refreshable: Annotated[bool, Meta(description="Whether a new access token can be requested without a user.")]
     saved_at: Time
     refreshed_at: Time | None
     bound: Annotated[
         bool, Meta(description="Whether the access token is bound to a key: each request needs a proof (DPoP).")
     ] = False
-    last_used_at: Annotated[str, Meta(description="When its refresh token was used last, or came.")] = ""
+    last_used_at: Annotated[str, Meta(description="When its refresh token was last used or issued.")] = ""
     expires_if_unused_by: Annotated[
-        str | None, Meta(description="The day until which it has to be used; null: it has no refresh token.")
+        str | None, Meta(description="The day by which it must be used; null: it has no refresh token.")
     ] = None
 
 
@@ -435,7 +438,7 @@ class LoginList(Result, kw_only=True):
 class LoginDisplay(Result, kw_only=True):
     login: SavedLogin
     verified: Annotated[
-        bool | None, Meta(description="Whether the org takes the access token; null unless --verify asked it.")
+        bool | None, Meta(description="Whether the org accepts the access token; null without --verify.")
     ]
 
     @classmethod
@@ -480,7 +483,7 @@ class Logout(Document):
 
 
 class LogoutFailure(Document):
-    app: Annotated[str | None, Meta(description="null for a record that cannot be read.")]
+    app: Annotated[str | None, Meta(description="null: the record can't be read.")]
     org: str | None
     name: ProblemName
     message: str
@@ -537,7 +540,7 @@ class LocalOrg(Document):
     name: str
     url: str
     username: str
-    password: Annotated[str, Meta(description="Of a made-up user of the emulator.")]
+    password: Annotated[str, Meta(description="Password of the emulator's user.")]
     apps: Sequence[str]
 
 
@@ -586,19 +589,19 @@ class TargetCounts(Document):
 class RecordedRun(Document):
     """How a run stands."""
 
-    run: Annotated[str, Meta(description="Names the run.")]
+    run: Annotated[str, Meta(description="Identifies the run.")]
     started_at: Time
-    state: Annotated[RunState, Meta(description="brokenOff: the process ended without a word.")]
+    state: Annotated[RunState, Meta(description="brokenOff: the process ended without recording a result.")]
     status: Annotated[int | None, Meta(description="The exit status; null: it is still running, or was interrupted.")]
     projects: Annotated[Sequence[str], Meta(description="The roots of the projects.")]
-    shard: Annotated[str | None, Meta(description="The part of the logins that was meant, as K/N; null: all.")]
+    shard: Annotated[str | None, Meta(description="The selected part of the logins, as K/N; null: all.")]
     resumes: Annotated[str | None, Meta(description="The run that it resumed.")]
     targets: TargetCounts
     command: Annotated[
         str | None,
         Meta(
-            description="The command that resumes it; null: nothing is left, it is still running, or its command "
-            "line was not recorded."
+            description="The command that resumes the run; null: nothing is left to do, the run is in progress, "
+            "or its command line was not recorded."
         ),
     ]
     command_name: Annotated[RunCommand, Meta(description="The command that was run.")] = "ecapipe run"

@@ -32,14 +32,16 @@ FORMAT: Final = 1
 
 Time = Annotated[str, Meta(description="UTC, as ISO 8601.")]
 Natural = Annotated[int, Meta(ge=0)]
-ProblemName = Annotated[str, Meta(description="A promise; ecapipe explain knows it.")]
+ProblemName = Annotated[str, Meta(description="Stays the same in later versions. ecapipe explain describes it.")]
 StageName = Annotated[str, Meta(extra_json_schema={"enum": [stage.name for stage in ALL_STAGES]})]
 # Not only the tree that an app was found in is new: results of 0.1.0 lack everything that may be unset here.
 Tree = Annotated[
     str | UnsetType | None,
     Meta(
-        description="The tree of the app, relative to the repository around the current directory, absolute outside "
-        "of it; null: every tree."
+        description=(
+            "The app's project: its path relative to the repository around the current folder, or "
+            "absolute outside of it; null: all projects."
+        )
     ),
 ]
 
@@ -71,14 +73,14 @@ class Credential(Document, kw_only=True):
     required: bool | UnsetType = UNSET
     usable: bool
     source: Annotated[
-        SecretSource | None, Meta(description="Where the value comes from, as --secret-from names it; null: nowhere.")
+        SecretSource | None, Meta(description="Where the value comes from, as in --secret-from; null: not found.")
     ]
-    causes: Annotated[Sequence[str], Meta(description="Why it is not usable, as far as is known.")]
+    causes: Annotated[Sequence[str], Meta(description="Why it can't be used, if known.")]
 
 
 class ConsumerSecret(Credential, kw_only=True):
     # Of the secret alone: every flow needs the key.
-    required: Annotated[bool, Meta(description="Whether a flow of the app needs it.")]
+    required: Annotated[bool, Meta(description="Whether a flow of the app requires it.")]
 
 
 class Credentials(Document):
@@ -88,11 +90,13 @@ class Credentials(Document):
 
 class App(Document):
     name: str
-    project: Annotated[str, Meta(description="Its tree, as projects names it; name and tree identify an app.")]
+    project: Annotated[
+        str, Meta(description="Its project, as in projects. Name and project together identify an app.")
+    ]
     settings_file: Annotated[str | None, Meta(description="The global OAuth settings file; null: there is none.")]
     distribution: Literal["Local", "Packaged"] | None
     credentials_of: Annotated[
-        Literal["own", "sourceOrg", "none"], Meta(description="Whose key and secret the app uses.")
+        Literal["own", "sourceOrg", "none"], Meta(description="Which org owns the key and secret that the app uses.")
     ]
     source_org_id: str | None
     callback_urls: Sequence[str]
@@ -132,9 +136,11 @@ class Stage(Document, kw_only=True):
     app: Annotated[str | None, Meta(description="null: the stage is about the whole project.")]
     org: Annotated[str | None, Meta(description="null: the stage is about the app in every org.")]
     outcome: Outcome
-    reason: Annotated[str | None, Meta(description="Of every skip and warning.")]
+    reason: Annotated[str | None, Meta(description="Set for every skipped stage and every warning.")]
     milliseconds: Natural
-    facts: Annotated[dict[str, Any], Meta(description="What the stage found out; its members are not promised.")]
+    facts: Annotated[
+        dict[str, Any], Meta(description="What the stage found out. Its members may change in later versions.")
+    ]
     problem: Problem | None
 
     @classmethod
@@ -163,7 +169,7 @@ class Success(Document, kw_only=True):
     instance_url: str | None
     scopes: Sequence[str]
     flow: FlowName
-    token: Annotated[TokenFate, Meta(description="What became of it.")]
+    token: Annotated[TokenFate, Meta(description="What happened to the token.")]
 
     @classmethod
     def of(cls, subject: Subject, login: LoginResult) -> Success:
@@ -217,17 +223,20 @@ class Invocation(Document):
 class Org(Document):
     """An org that the run was for."""
 
-    name: Annotated[str, Meta(description="What output calls it: its alias, else its host.")]
+    name: Annotated[str, Meta(description="Its name in the output: its alias or, without one, its host.")]
     url: str
-    named_by: Annotated[NamedBy, Meta(description="Who gave its address.")]
-    source_dir: Annotated[str | None, Meta(description="The tree that was retrieved from it.")] = None
+    named_by: Annotated[
+        NamedBy,
+        Meta(description="Who specified its address: the user, a file of the project, or the Salesforce CLI."),
+    ]
+    source_dir: Annotated[str | None, Meta(description="The folder that was retrieved from it.")] = None
 
     @classmethod
     def of(cls, facts: OrgFacts) -> Org:
         return cls(facts.name, facts.url, facts.named_by, facts.source_dir)
 
 
-Version = Annotated[str, Meta(description="The version of ecapipe that this comes from.")]
+Version = Annotated[str, Meta(description="The version of ecapipe that wrote the result.")]
 
 
 class Origin(Document):
@@ -271,7 +280,7 @@ class RunPart(Document, kw_only=True):
 
 
 class RunResult(Result, kw_only=True):
-    run: Annotated[str, Meta(description="Names the run.")]
+    run: Annotated[str, Meta(description="Identifies the run.")]
     started_at: Time
     ecapipe: Version | UnsetType = UNSET
     invocation: Invocation | UnsetType = UNSET

@@ -41,7 +41,7 @@ _RESULTS: Final[dict[str, tuple[list[Any], list[int]]]] = {
 """The results and the exit statuses of each command, whose name has blanks for hyphens."""
 
 _OTHERS: Final[dict[str, tuple[Any, str]]] = {
-    "error": (results.Error, "Any command with --json that could not do its work"),
+    "error": (results.Error, "Any command with --json that failed to run"),
     "settings": (inputs.Settings, "plugins.ecapipe in sfdx-project.json"),
     "org-file": (inputs.OrgFile, "A JSON file for ecapipe run --file"),
 }
@@ -68,7 +68,7 @@ def schemas() -> dict[str, Json]:
         documents[name] = _document(name, title, {**envelope, "properties": {**envelope["properties"], **members}})
     for name, (_, title) in _OTHERS.items():
         documents[name] = _document(name, title, made.pop(0))
-    documents["shared"] = _document("shared", "What the schemas of ecapipe refer to", {"$defs": shared})
+    documents["shared"] = _document("shared", "Definitions that the schemas of ecapipe refer to", {"$defs": shared})
     return dict(sorted(documents.items()))
 
 

@@ -259,9 +259,9 @@ class _Rule:
 def _check(members: Mapping[str, object], rules: Mapping[str, _Rule]) -> None:
     for name, value in members.items():
         if name not in rules:
-            raise ValueError(f'"{name}" is not known{_suggestion(name, rules)}')
+            raise ValueError(f'"{name}" is unknown{_suggestion(name, rules)}')
         if not rules[name].fits(value):
-            raise ValueError(f'"{name}" takes {rules[name].takes}')
+            raise ValueError(f'"{name}" must be {rules[name].takes}')
 
 
 def _suggestion(name: str, rules: Iterable[str]) -> str:
@@ -274,25 +274,25 @@ def _suggestion(name: str, rules: Iterable[str]) -> str:
 
 def _check_together(do: Do) -> None:
     if "reset" in do and do.keys() - {"reset", "delay", "unseen"}:
-        raise ValueError('beside "reset" there is no answer to change: only "delay" and "unseen" go with it')
+        raise ValueError('"reset" can only be combined with "delay" and "unseen"')
     if "redirect" in do and ("html" in do or "body" in do):
-        raise ValueError('"redirect" has neither "html" nor "body"')
+        raise ValueError('"redirect" can\'t be combined with "html" or "body"')
     if "redirect" in do and not 300 <= do.get("status", 302) < 400:
-        raise ValueError('the "status" of a "redirect" is 300 to 399')
+        raise ValueError('the "status" of a "redirect" must be from 300 to 399')
     if "body" in do and ("html" in do or "status" not in do):
-        raise ValueError('"body" needs a "status", and excludes "html"')
+        raise ValueError('"body" requires "status", and can\'t be combined with "html"')
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("an object has a member twice")
+        raise ValueError("an object has the same member twice")
     return members
 
 
 def _reject_constant(name: str) -> None:
     # Python reads NaN and Infinity, which no JSON has.
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _whole(least: int, most: float = float("inf")) -> Callable[[object], bool]:

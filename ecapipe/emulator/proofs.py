@@ -51,7 +51,7 @@ class Proofs:
             proof = jws.parse(call.proofs[0])
             thumbprint = _signer(proof)
         except ValueError:
-            raise _invalid("it is no JWT, or not signed as it should be") from None
+            raise _invalid("it is not a JWT, or not signed correctly") from None
         self._check_request(proof.claims, call, access_token)
         if proof.claims.get("nonce") not in (self._nonce(0), self._nonce(1)):
             raise OAuthError("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
@@ -63,15 +63,15 @@ class Proofs:
         if not isinstance(jti, str) or not jti:
             raise _invalid("jti is missing")
         if claims.get("htm") != call.method:
-            raise _invalid("htm is another method")
+            raise _invalid("htm is a different method")
         # As the client wrote the address: with any name of this machine, without query and fragment.
         if claims.get("htu") not in [origin + call.path for origin in self._origins]:
-            raise _invalid("htu is another address")
+            raise _invalid("htu is a different URL")
         # true is an int to Python.
         if isinstance(issued, bool) or not isinstance(issued, int | float) or not 0 <= issued < _LATEST:
-            raise _invalid("iat is no time")
+            raise _invalid("iat is not a time")
         if abs(issued - self._clock()) > SKEW:
-            raise _invalid("iat is not now")
+            raise _invalid("iat is not the current time")
         if access_token is not None and claims.get("ath") != _digest(access_token.encode()):
             raise _invalid("ath does not match the access token")
 

@@ -188,13 +188,13 @@ def _check(apps: Iterable[RegisteredApp], setups: Iterable[OrgSetup], faults: It
     if len(set(keys)) < len(keys):
         raise ValueError("two apps share a consumer key")
     if not names or len(set(names)) < len(names):
-        raise ValueError("an emulator needs orgs, each with a name of its own")
+        raise ValueError("an emulator needs at least one org, and each org needs its own name")
     if not 0 <= port <= 65536 - len(names):
-        raise ValueError("there are no such ports")
+        raise ValueError("the ports are not valid")
     references = {name for app in apps for name in app.orgs or ()}
     references |= {fault.org for fault in faults if fault.org is not None}
     if unknown := sorted(references.difference(names)):
-        raise ValueError(f'there is no org "{unknown[0]}" here')
+        raise ValueError(f'there is no org "{unknown[0]}"')
 
 
 async def _read(request: Request) -> Call:

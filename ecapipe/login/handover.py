@@ -71,10 +71,11 @@ def check(credentials: Credentials, org: Org, *, lasting: bool, bound: bool = Fa
     (HandOverNotPossible).
     """
     if bound:
-        refused = _refuse(credentials, org, "its tokens are bound to a key (DPoP), and it sends no proofs of one")
+        reason = "its tokens are bound to a key (DPoP), and the Salesforce CLI sends no proofs"
+        refused = _refuse(credentials, org, reason)
         # A printed token has lost its key.
         way_out = (
-            "Run without --hand-over, with --save instead; ecapipe login token --proof then signs single requests."
+            "Run without --hand-over, and use --save instead: ecapipe login token --proof then signs single requests."
         )
         raise EcapipeError(replace(refused.problem, actions=(way_out,)))
     # A force:// URL has only a host: sfdx-core puts https:// before it, and drops everything else.
@@ -157,8 +158,8 @@ def doubts(app: App, core: str | None) -> list[str]:
         )
     if not brings_refresh_token(app):
         doubts.append(
-            f"{app.name} has no scope refresh_token: the Salesforce CLI gets only an access token, and the login "
-            "ends when its session expires."
+            f"{app.name} does not have the scope refresh_token: the Salesforce CLI gets only an access "
+            "token, and the login ends when its session expires."
         )
     elif app.rotates_refresh_tokens and core:
         doubts.append(
@@ -260,9 +261,9 @@ def hand_over(
         work.facts["username"] = sf_login.username
     if not (handover.lasting or handover.key_file) and username.casefold() in earlier:
         work.warn(
-            f"The Salesforce CLI had a login of {username} before. If that one had a refresh token or a private key, "
-            "it is still there, beside the new access token. Log out first to have neither: "
-            f"{command('sf org logout', target_org=username)}"
+            f"The Salesforce CLI already had a login of {username}. If that login has a refresh token "
+            "or a private key, the Salesforce CLI still stores it with the new access token. To "
+            f"remove both, log out first: {command('sf org logout', target_org=username)}"
         )
     for hint in hints(token, target.org, sf_login):
         work.note("hint", hint)
@@ -271,7 +272,7 @@ def hand_over(
 
 def _key_file(options: LoginOptions, world: LoginAccess, work: StageWork) -> str | None:
     """The private key of a JWT login, if the Salesforce CLI can renew the login with it; `work` says why not."""
-    reason = world.sf.key_obstacle(options.key_file) if options.key_file else "the private key is in no file"
+    reason = world.sf.key_obstacle(options.key_file) if options.key_file else "the private key is not in a file"
     if reason is None:
         return options.key_file
     work.warn(f"The Salesforce CLI cannot renew this login, which ends with its session: {reason}.")

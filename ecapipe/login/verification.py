@@ -77,8 +77,8 @@ def _dispose(login: _VerifiedLogin, options: LoginOptions, world: LoginAccess, w
         options.deliver(login.token.access_token, login.token.type)
         if login.token.key is not None:
             work.warn(
-                "The printed token is bound to a key (DPoP) that ends with this run: each request needs a proof, and "
-                "none can be made any more. Use --save, then ecapipe login token --proof METHOD URL."
+                "The printed token is bound to a key (DPoP) that is discarded after this run, so no "
+                "request with it can be proved. Use --save, then ecapipe login token --proof METHOD URL."
             )
         return replace(login.result, token="printed")  # noqa: S106
     if options.keep is not None:

@@ -117,7 +117,7 @@ def match_redirect(
     issuer = parameters.get("iss")
     # Against mix-up: a code of one org must not be sent to another. Many name no issuer.
     if issuer and not same_origin(issuer, login.org.url):
-        raise UnmatchedResponse("The address names another org as its issuer.")
+        raise UnmatchedResponse("The URL names another org as its issuer.")
     if code and error:
         raise UnmatchedResponse("The response contains both a code and an error.")
     if error:
@@ -125,7 +125,7 @@ def match_redirect(
     if not code:
         raise UnmatchedResponse("The response contains neither a code nor an error.")
     if not _CODE.fullmatch(code):
-        raise UnmatchedResponse("The address has a code with characters that no code has.")
+        raise UnmatchedResponse("The code in the URL contains invalid characters.")
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier, login.key)
 
 
@@ -277,7 +277,7 @@ def _match_error_page(
     """The login that Salesforce's page about an error ends: by its state, or, where that is missing, by its host."""
     parameters = _parse_query(address.query)
     if not (error := parameters.get("error")):
-        raise UnmatchedResponse("The URL of that page names no error. Copy the text of the page instead.")
+        raise UnmatchedResponse("The URL of that page contains no error. Copy the text of the page instead.")
     if state := parameters.get("state"):
         fits = [login for login in logins if login.state == state]
     else:

@@ -102,10 +102,13 @@ def accept_address(text: str, hosts: AllowedHosts, by: NamedBy, *, alias: str | 
     if "%" in address.login_path or not address.login_path.isascii():
         raise refuse(_ODD)
     url = f"{address.scheme}://{address.netloc}{address.login_path}"
-    named_by: NamedBy = "user" if url in hosts.given else by
+    named_by: NamedBy = "user" if by != "user" and url in hosts.given() else by
     by_user = named_by != "tree" or allowed
     if not by_user and not address.salesforces_own:
-        raise refuse("it is not a My Domain of Salesforce, and only files of the project specify it", by_tree=True)
+        raise refuse(
+            "it is not a My Domain of Salesforce, and only files in the repository of the project specify it",
+            by_tree=True,
+        )
     takes_variables = by_user or host.endswith(MY_DOMAINS)
     return Org(Address(url, address.netloc, named_by, takes_variables), alias, paired_by=by)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -55,10 +56,11 @@ def is_instanced(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """The user's own word on addresses: hosts `allowed` besides Salesforce's, and the exact URLs `given`."""
+    """The user's own word on addresses: hosts `allowed` besides Salesforce's, and the exact URLs `given`, which are
+    asked for only where somebody else names an address."""
 
     allowed: tuple[str, ...] = ()
-    given: frozenset[str] = frozenset()
+    given: Callable[[], Collection[str]] = frozenset
 
     def allow(self, host: str, port: int) -> bool:
         """Whether a host is allowed, at every port or at this one; exactly, in any case."""

@@ -117,7 +117,7 @@ class _OrgReader:
             self.rows = selection.batch.entries
         self.configured = {alias: project for project in projects for alias in project.orgs}
         self.by_alias: dict[str, list[Org]] = {row.alias: [] for row in self.rows if row.alias}
-        self.hosts = AllowedHosts(selection.allowed, frozenset(self.user_urls()))
+        self.hosts = AllowedHosts(selection.allowed, cache(lambda: frozenset(self.user_urls())))
         self.file_mistakes: list[RowMistake] = []
         self.project_mistakes: list[RowMistake] = []
         self.refusals: dict[str, EcapipeError] = {}
@@ -208,7 +208,7 @@ class _OrgReader:
         """
         if row.source_dir is None or any(self.context.holds(root, row.source_dir) for root in roots):
             return row
-        sentence = "leads outside the repository, which only you can allow: specify its target with -d"
+        sentence = "leads outside the repository, which only you can allow: specify its target with --source-dir"
         mistakes.append(RowMistake(row.place, "sourceDir", f"{sentence}, or use an org file outside the repository."))
         return replace(row, source_dir=None, apps=())
 

@@ -69,9 +69,11 @@ def consumer_secret_missing(
     actions += advice
     if sources is None or "file" in sources:
         actions.append(f"Allow the org to include it, then retrieve: {retrieve_command()}")
+    if sources is not None and "environment" not in sources:
+        actions.append("Supply it another way, without --secret-from.")
     return say(
         " ".join((f"{app} has no consumer secret.", *causes, *flows)),
-        *alternatives(*(actions or ["Supply it another way, without --secret-from."])),
+        *alternatives(*actions),
         file=file,
         line=line,
     )
@@ -284,7 +286,7 @@ def jwt_username_missing(app: str, org: str) -> Wording:
     return say(
         f"The JWT flow of {app} needs a username to log in to {org}.",
         "Add --username NAME, with the full username of a user who is approved for the app.",
-        f"Or add a username for {org} to plugins.ecapipe.orgs in sfdx-project.json, or to the batch file.",
+        f"Or add a username for {org} to plugins.ecapipe.orgs in sfdx-project.json, or to the org file.",
     )
 
 

@@ -27,8 +27,8 @@ def no_org_chosen(choices: Sequence[str]) -> Wording:
 # The name is that of sf for the same mistake.
 @problem(
     "config",
-    "Neither the project nor the Salesforce CLI knows an org with this name. It was given with --target-org, in a "
-    "batch file, or as the default org.",
+    "Neither the project nor the Salesforce CLI knows an org with this name. It was specified with --target-org, "
+    "in an org file, or as the default org.",
     "Correct the alias, or add its URL: --target-org ALIAS=URL.",
     exit_code=USAGE,
 )
@@ -74,7 +74,7 @@ def too_many_approvals(app: str, org: str, most: int) -> Wording:
 
 @problem(
     "config",
-    "The batch file, specified with --file, contains errors. The message lists each with its row and column.",
+    "The org file, specified with --file, contains errors. The output lists each with its row and column.",
     "Correct the file and run again. Nothing was sent.",
     exit_code=USAGE,
 )
@@ -83,11 +83,11 @@ def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str], f
     shown = mistakes[:MISTAKES_SHOWN]
     correct = f"Correct the {'file' if files == 1 else 'files'} and run again. Nothing was sent."
     if len(mistakes) == 1:
-        return say(f"The batch file has an error: {mistakes[0]}", correct, file=file, line=line)
+        return say(f"The org file has an error: {mistakes[0]}", correct, file=file, line=line)
     places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
     rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
     have = "file has" if files == 1 else "files have"
-    message = f"The batch {have} {len(mistakes)} errors: {places}{rest}."
+    message = f"The org {have} {len(mistakes)} errors: {places}{rest}."
     return say(message, *shown, correct, file=file, line=line)
 
 

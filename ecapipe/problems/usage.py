@@ -37,7 +37,7 @@ def usage_error(message: str, command: str, *hints: str) -> Wording:
     "config",
     "The folder or file that --source-dir, --metadata-dir, --credentials-dir or --file names, or the sourceDir of an "
     "org, does not exist.",
-    "Correct the path. It is relative to the current folder, a sourceDir to the batch file or the project.",
+    "Correct the path. It is relative to the current folder, a sourceDir to the org file or the project.",
     exit_code=USAGE,
 )
 def source_dir_not_found(path: str, flag: str = "--source-dir") -> Wording:
@@ -113,7 +113,7 @@ def not_one_source(folder: str, orgs: Sequence[str]) -> Wording:
 @problem(
     "config",
     "None of the selected apps is assigned to any of the selected orgs, so there is nothing to log in to.",
-    "Select other apps or orgs, or correct the apps that the batch file or plugins.ecapipe.orgs assigns to the orgs.",
+    "Select other apps or orgs, or correct the apps that the org file or plugins.ecapipe.orgs assigns to the orgs.",
     exit_code=USAGE,
 )
 def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> Wording:
@@ -134,7 +134,7 @@ def ambiguous_variable(variable: str, first: str, second: str) -> Wording:
     return say(
         f'The environment variable {variable} applies to both "{first}" and "{second}".',
         f"Unset {variable} and supply each secret another way, or select one app with --name.",
-        "Or give an org its own variable: secretEnv in the batch file or in plugins.ecapipe.orgs.",
+        "Or give an org its own variable: secretEnv in the org file or in plugins.ecapipe.orgs.",
     )
 
 
@@ -294,7 +294,7 @@ def not_confirmed() -> Wording:
 @problem(
     "config",
     "The command needs a single app, but several of the selected projects have an app with that name.",
-    "Select one project with --source-dir, or set sourceDir for each org in a batch file.",
+    "Select one project with --source-dir, or set sourceDir for each org in an org file.",
     exit_code=USAGE,
 )
 def app_in_several_projects(app: str, projects: Sequence[str]) -> Wording:

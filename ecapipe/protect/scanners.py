@@ -44,7 +44,7 @@ def _gitleaks() -> str:
     # Without useDefault a configuration of its own would switch gitleaks' other rules off.
     lines = [
         "# Made by: ecapipe app protect --rules gitleaks",
-        "# Save it as .gitleaks.toml in the root of the repository, or copy the rules into the one that is there.",
+        "# Save it as .gitleaks.toml in the root of the repository, or copy the rules to the existing file.",
         "",
         "[extend]",
         "useDefault = true",

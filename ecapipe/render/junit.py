@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from html import escape
 
 from ecapipe.render.report_data import ReportCell, ReportColumn, ReportData, ReportEntry, ReportRow
@@ -12,21 +12,22 @@ from ecapipe.render.text import tame
 def render(result: ReportData) -> str:
     columns = {column.name: column for column in result.columns}
     cells = [cell for row in result.rows for cell in row.cells.values()]
+    # A schema has them in a suite alone.
+    properties = "".join(f"<property {_attributes(name=name, value=value)}/>" for name, value in result.provenance)
     return "\n".join(
         [
             '<?xml version="1.0" encoding="UTF-8"?>',
             f"<testsuites {_totals(result.command, cells)}>",
-            *(line for row in result.rows for line in _suite(row, columns, result.provenance)),
+            *(line for row in result.rows for line in _suite(row, columns, properties)),
             "</testsuites>\n",
         ]
     )
 
 
-def _suite(row: ReportRow, columns: dict[str, ReportColumn], provenance: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _suite(row: ReportRow, columns: dict[str, ReportColumn], properties: str) -> Iterator[str]:
     name = row.subject or "project"
     yield f"  <testsuite {_totals(name, list(row.cells.values()))}>"
-    # A schema has them in a suite alone.
-    if properties := "".join(f"<property {_attributes(name=name, value=value)}/>" for name, value in provenance):
+    if properties:
         yield f"    <properties>{properties}</properties>"
     for column, cell in row.cells.items():
         place: dict[str, str] = {}

@@ -78,7 +78,7 @@ def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen =
                     yield f"  Settings: {clean(_absent(app))}"
                 yield from (f"  {clean(path)}" for path in app.files)
             yield ""
-            yield from screen.wrap("For callback URLs and what is missing, add --verbose.")
+            yield from screen.wrap("To show callback URLs and what is missing, add --verbose.")
 
 
 def _app(app: AppFacts) -> Iterator[str]:
@@ -119,7 +119,7 @@ def variables(variables: Sequence[VariableFacts], length: Length = "usual") -> I
                 yield clean(f"  {each.name:{width}}  {each.org or 'every org'}: {_VARIABLE_STATES[each.state]}")
         yield ""
     count = sum(each.state in ("set", "file") for each in shown)
-    yield f"{count} of {len(shown)} variables are set. An org takes its own before that of every org."
+    yield (f"{count} of {len(shown)} variables are set. That of an org takes precedence over that of every org.")
 
 
 def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
@@ -196,9 +196,9 @@ def kept_secret(secret: SavedSecretFacts, place: str, length: Length = "usual") 
 def forgotten(secrets: Sequence[SavedSecretFacts], length: Length = "usual") -> Iterator[str]:
     """``app forget-secret``: whose secrets are no longer saved."""
     for secret in secrets:
-        yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is forgotten.")
+        yield clean(f"The saved consumer secret of {secret.app} (key {secret.consumer_key}) was removed.")
     if length != "concise":
-        yield "At Salesforce nothing has changed."
+        yield "The secret in Salesforce is unchanged."
 
 
 def findings(
@@ -319,8 +319,10 @@ def verdicts(verdicts: Sequence[Verdict], length: Length = "usual", screen: Scre
         steps = verdict.actions if length != "concise" and verdict.word != "skipped" else ()
         sources: tuple[str, ...] = ()
         if length == "verbose" and verdict.key_source:
-            secret_source = verdict.secret_source or "nowhere"
-            sources = (f"Consumer key from {verdict.key_source}, consumer secret from {secret_source}.",)
+            secret = (
+                f"consumer secret from {verdict.secret_source}" if verdict.secret_source else "no consumer secret"
+            )
+            sources = (f"Consumer key from {verdict.key_source}, {secret}.",)
         # One alone is what the row says.
         if len(verdict.checks) > 1 and (length == "verbose" or verdict.problem):
             sources = (*sources, *map(_check, verdict.checks))
@@ -328,7 +330,7 @@ def verdicts(verdicts: Sequence[Verdict], length: Length = "usual", screen: Scre
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in WORDS}
     # "0 accepted" is an answer; that nothing was, say, skipped is none.
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "accepted")
-    yield f"Asked about {plural(len(verdicts), 'pair')}: {words}."
+    yield f"{plural(len(verdicts), 'target')}: {words}."
 
 
 def _check(check: ProbeCheck) -> str:
@@ -359,13 +361,13 @@ def protected(protection: Protection, *, written: bool) -> Iterator[str]:
         changed, comes = "Changed", "now comes"
     yield from (f"{changed} {clean(change.file)}." for change in protection.changes)
     if not protection.changes:
-        yield "Nothing to change: the settings files are ignored already."
+        yield "Nothing to change: the settings files are already ignored."
     for supply in protection.supplies:
         yield clean(f"The consumer secret of {supply.app} {comes} from {supply.variable}, not from {supply.file}.")
     if protection.supplies:
         yield "    Set the variable where sf deploys, which fails without it, and where ecapipe logs in."
-        yield "    To commit a file with its placeholder although it is ignored, use git add --force."
-        yield "    A retrieve may bring the value back: run this again after one."
+        yield "    To commit a file with its placeholder even though it is ignored, use git add --force."
+        yield "    A retrieve may restore the value: run this command again after each retrieve."
     for exposure in protection.exposures:
         yield clean(exposure.message)
         yield from (f"    {clean(action)}" for action in exposure.actions)
@@ -423,7 +425,7 @@ def _head(summary: RunSummary, noun: str, screen: Screen) -> Iterator[str]:
     yield screen.paint(clean(f"Run {summary.run}: {_state(summary)}"), "heading")
     yield f"  Started: {clean(summary.started_at)}"
     yield from (f"  Project: {clean(project)}" for project in summary.projects)
-    counts = f"{summary.finished} done, {summary.failed} failed, {summary.skipped} skipped, {summary.open} open"
+    counts = f"{summary.finished} done, {summary.failed} failed, {summary.skipped} skipped, {summary.open} left"
     yield f"  {noun}: {summary.planned} planned, {counts}"
     yield from (f"  {line}" for line in _continuation(summary))
 
@@ -431,9 +433,10 @@ def _head(summary: RunSummary, noun: str, screen: Screen) -> Iterator[str]:
 def _logins(report: Report, *, verbose: bool) -> Iterator[str]:
     failures = {stage.subject: stage.problem for stage in report.ended if stage.problem}
     started = {stage.subject for stage in report.ended}
+    logins = report.logins
     for subject in report.subjects:
         name = report.name(subject)
-        if login := report.logins.get(subject):
+        if login := logins.get(subject):
             yield f"  {success(name, login)}"
         elif problem := failures.get(subject):
             yield clean(f"  {name}: failed: {problem.name}: {problem.message}")
@@ -443,7 +446,7 @@ def _logins(report: Report, *, verbose: bool) -> Iterator[str]:
             # What the app failed with stands above, in full.
             yield clean(f"  {name}: failed: {problem.name}")
         elif subject.org:
-            yield clean(f"  {name}: {'no login' if subject in started else 'open'}")
+            yield clean(f"  {name}: {'no login' if subject in started else 'not started'}")
 
 
 def _continuation(run: RunSummary) -> Iterator[str]:
@@ -493,12 +496,12 @@ def storage(places: Sequence[Stored], length: Length = "usual", screen: Screen =
 
 def _condition(place: Stored) -> str:
     if not place.exists:
-        return "not there"
+        return "doesn't exist"
     # A keyring has no mode, nor has anything on Windows.
     condition = f"mode {place.mode}" if place.mode else "there"
     if place.entries is None:
         return condition
-    return f"{condition}, {place.entries} entries"
+    return f"{condition}, {place.entries} {'entry' if place.entries == 1 else 'entries'}"
 
 
 def _yes_or_no(answer: bool) -> str:

@@ -56,7 +56,8 @@ def _log_end(event: StageEnded) -> None:
     if event.outcome in ("failed", "warning"):
         level = logging.WARNING
     reason = event.problem.name if event.problem else event.reason or "done"
-    _log.log(level, "%s %s %s: %s", event.stage.name, event.outcome, event.subject, reason)
+    about = " ".join(filter(None, (event.stage.name, event.outcome, str(event.subject))))
+    _log.log(level, "%s: %s", about, reason)
     _log.log(LEVELS["trace"], "%s facts %s", event.stage.name, dict(event.facts))
 
 

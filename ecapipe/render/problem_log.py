@@ -56,15 +56,14 @@ class ProblemLog:
 
     def _tell(self, subject: Subject, problem: Problem) -> list[str]:
         name = text.clean(self._report.name(subject))
-        lines = text.problem(problem, name)
         keys = (problem.name, problem.actions), (problem.name, self._without_names(subject, problem))
         names = next((self._subjects[key] for key in keys if key in self._subjects), [])
         names.append(name)
         self._subjects |= dict.fromkeys(keys, names)
         if len(names) > 1:
-            return lines[:1]
+            return [text.problem_line(problem, name)]
         self._groups.append((problem.name, names))
-        return lines
+        return text.problem(problem, name)
 
     def _without_names(self, subject: Subject, problem: Problem) -> tuple[str, ...]:
         """What a problem calls for, the same for whatever login has it."""

@@ -16,6 +16,7 @@ from ecapipe.events import (
     DISCOVER,
     TARGET_STAGES,
     AppFacts,
+    LoginResult,
     Origin,
     ProjectFacts,
     StageEnded,
@@ -216,7 +217,12 @@ class _Result:
 
 def of_run(report: Report, document: Json, place: Place, command: str) -> ReportData:
     """A run: a row for the project, each app, and each app in each org; a column per stage."""
-    rows = [_of_subject(subject, cells, report) for subject, cells in _run_cells(report, place).items() if cells]
+    name, logins = report.name, report.logins
+    rows = [
+        _of_subject(name(subject), cells, logins.get(subject), is_target=subject.org is not None)
+        for subject, cells in _run_cells(report, place).items()
+        if cells
+    ]
     entries = _entries(rows)
     return ReportData(
         command,
@@ -284,13 +290,14 @@ def _run_cells(report: Report, place: Place) -> dict[Subject, dict[str, ReportCe
     return cells
 
 
-def _of_subject(subject: Subject, cells: Mapping[str, ReportCell], report: Report) -> ReportRow:
-    login = report.logins.get(subject)
+def _of_subject(
+    name: str, cells: Mapping[str, ReportCell], login: LoginResult | None, *, is_target: bool
+) -> ReportRow:
     if login:
         note = clean(f"{login.username or login.user_id} in org {login.org_id}")
     else:
         note = _note(cells.values())
-    return ReportRow(clean(report.name(subject)), cells, note=note, is_target=subject.org is not None)
+    return ReportRow(clean(name), cells, note=note, is_target=is_target)
 
 
 def of_check(

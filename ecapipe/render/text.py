@@ -169,13 +169,23 @@ def _label(name: str) -> str:
 
 
 def problem(problem: Problem, name: str = "") -> list[str]:
-    """A problem as `sf` prints one: the error with the `name` of what it is about, then what to try."""
-    message = problem.message
+    """A problem as `sf` prints one: a headline with the `name` of what it is about, details and place, then what to
+    try."""
+    headline, *details = split_sentences(clean(problem.message))
     if problem.file and problem.line:
-        message = f"{problem.file}:{problem.line}: {message}"
-    head = " ".join(filter(None, (f"Error ({problem.name})", clean(name))))
-    error = f"{head}: {clean(message)}"
-    return [error, "", "Try this:", "", *(clean(action) for action in problem.actions), ""]
+        details.append(clean(location(problem.file, problem.line)))
+    # Indented, because an org's words may be in them: no line that begins with these looks like one of ours.
+    lines = [f"{_head(problem, name)}: {headline}", *(f"  {detail}" for detail in details)]
+    return [*lines, "", "Try this:", "", *(clean(action) for action in problem.actions), ""]
+
+
+def problem_line(problem: Problem, name: str = "") -> str:
+    """The error of a problem, with its details, on one line."""
+    return f"{_head(problem, name)}: {clean(problem.message)}"
+
+
+def _head(problem: Problem, name: str) -> str:
+    return " ".join(filter(None, (f"Error ({problem.name})", clean(name))))
 
 
 def warning(name: str, reason: str) -> str:
@@ -208,7 +218,10 @@ def success(name: str, login: LoginResult, earlier: str | None = None) -> str:
     """The sentence of `sf` for a login, with what is called so before it; `earlier`: the run that it is of."""
     user = clean(login.username or login.user_id or "")
     if earlier:
-        return f"{clean(name)}: Taken over from run {clean(earlier)}: {user} in org {clean(login.org_id or '')}"
+        return (
+            f"{clean(name)}: Already authorized in run {clean(earlier)}: {user} with org ID "
+            f"{clean(login.org_id or '')}"
+        )
     return f"{clean(name)}: Successfully authorized {user} with org ID {clean(login.org_id or '')}"
 
 
@@ -252,8 +265,8 @@ def farewell(logins: Iterable[LoginResult]) -> list[str]:
     # A JWT login is renewed with its key; where it is not, its hand-over warns.
     if not all(_refreshes(login) or login.flow == "jwt" for login in handed_over):
         lines.append(
-            "The Salesforce CLI was given an access token where there was no refresh token: such a login ends with "
-            "its session."
+            "Without a refresh token, the Salesforce CLI received only an access token: that login "
+            "ends with its session."
         )
     if "revoked" in fates:
         lines.append("The access tokens were revoked.")

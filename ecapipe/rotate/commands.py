@@ -45,7 +45,7 @@ def _fill(word: str, values: Mapping[str, str]) -> str:
     used = [values[match[1]] for match in _PLACEHOLDER.finditer(word)]
     # Names come from files of anybody, and a program takes options from its user alone.
     if (filled.startswith("-") and not word.startswith("-")) or not all(map(str.isprintable, used)):
-        raise ValueError("a name would become an option, or holds characters that cannot be shown")
+        raise ValueError("a name starts with a hyphen, or contains invisible characters")
     return filled
 
 
@@ -58,13 +58,13 @@ def parse(text: str) -> DeliverCommand:
     try:
         words = shlex.split(text)
     except ValueError:
-        raise ValueError("--deliver takes a command line, and a quotation mark in it is not closed.") from None
+        raise ValueError("The command of --deliver has an unclosed quotation mark.") from None
     if not words or not words[0]:
-        raise ValueError("--deliver takes a command, and it was given none.")
+        raise ValueError("--deliver must be a command.")
     if len(fields) > 1 and not any(map(_TELLING.search, words[1:])):
         raise ValueError(
-            "A --deliver command has to say which value it is given: use {field} or {variable} in an argument, or "
-            "limit it: --deliver consumerSecret=COMMAND."
+            "A --deliver command must show which value it receives: use {field} or {variable} in an "
+            "argument, or limit it to one: --deliver consumerSecret=COMMAND."
         )
     return DeliverCommand(tuple(words), fields)
 

@@ -34,7 +34,7 @@ def abort(case: Case, work: StageWork) -> None:
         if found.rotated:  # somebody promoted it in this very moment
             raise EcapipeError(nothing_staged(*case.names))
         if places:
-            work.warn(f"These hold a dead key and secret now: {', '.join(places)}.")
+            work.warn(f"Delivered values that no longer work: {', '.join(places)}.")
     case.memory.update(finished=True)
 
 
@@ -64,7 +64,8 @@ def end_previous(case: Case, work: StageWork) -> None:
     require_unused(case)
     if target.key == doomed.key:
         work.warn(
-            f"The key that is known here is the previous one: it is dead now. {target.app.name} needs the new key."
+            "The key in the project or environment is the previous one, which no longer works. "
+            f"{target.app.name} needs the new key."
         )
     _delete(case, doomed, work)
     case.memory.update(finished=True)

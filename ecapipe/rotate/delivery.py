@@ -160,9 +160,9 @@ def require_variables_apart(pairs: Sequence[AppInOrg], commands: Sequence[Delive
 
 def _reason(ended: Ended, pair: NewPair) -> str:
     """Why a program failed, with what it said, in which neither key nor secret is repeated."""
-    status = "it did not end within 60 seconds" if ended.status is None else f"exit status {ended.status}"
+    status = "it did not finish within 60 seconds" if ended.status is None else f"exit status {ended.status}"
     if ended.status is not None and ended.status < 0:
-        status = f"signal {-ended.status} ended it"
+        status = f"it was ended by signal {-ended.status}"
     said = redact(" ".join(ended.output.split()), pair.secret, Secret(pair.key))[-_SHOWN:]
     return f"{status}: {said.rstrip('. ')}" if said else status
 

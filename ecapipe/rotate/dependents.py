@@ -95,7 +95,7 @@ def _move_login(login: SavedLogin, pair: NewPair, world: World, work: StageWork)
             f"{login.command}"
         )
     else:
-        work.note("hint", f"The saved login {login.full_name} uses the new pair.")
+        work.note("hint", f"The saved login {login.full_name} now uses the new pair.")
 
 
 def _move_secret(owner: SecretOwner, pair: NewPair, world: World, work: StageWork, *, shared: bool) -> None:
@@ -107,7 +107,7 @@ def _move_secret(owner: SecretOwner, pair: NewPair, world: World, work: StageWor
         return
     with world.store.locked("secret", owner.id):
         world.store.remove(records.owner_record(owner))
-    work.note("hint", f"The saved secret of {owner.full_name} is replaced by the new one.")
+    work.note("hint", f"The saved secret of {owner.full_name} was replaced with the new one.")
 
 
 def tell_of_settings(target: Target, pair: NewPair, work: StageWork) -> None:

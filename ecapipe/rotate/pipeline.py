@@ -135,7 +135,7 @@ def _require_a_file_each(pairs: Sequence[AppInOrg], options: RotationOptions) ->
 def _take_over(pair: AppInOrg, stages: Sequence[Stage], tracker: Tracker) -> None:
     # All stages are told of: they say what was done to whoever goes on with this run.
     with tracker.course(pair.subject, stages) as sequence, sequence.stage(FIND_CONSUMER):
-        raise SkipStage("An earlier run has done it.")
+        raise SkipStage("Already done by an earlier rotation.")
     tracker.emit(SubjectFinished(pair.subject, None))
 
 
@@ -237,7 +237,7 @@ class _Rotation:
             delivery.deliver(deliveries, pair, case, work, done=self.outcome.delivered, given=self.given)
         with sequence.stage(PROMOTE) as work:
             if pair.promoted:
-                work.pass_over("The new pair is in force already.")
+                work.pass_over("The new pair is already active.")
             else:
                 promotion.promote(case, pair)
                 own.update(promoted=True)

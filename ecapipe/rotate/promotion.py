@@ -62,7 +62,7 @@ def confirm(case: Case, pair: NewPair, work: StageWork, outcome: Outcome) -> Non
     read_slot(case.found, world)
     previous = case.found.rotated
     if previous is None:
-        work.warn(f"{target.org.name} does not say until when the previous pair works.")
+        work.warn(f"{target.org.name} does not report until when the previous pair works.")
         return
     outcome.previous_until = previous.until or None
     work.facts["previousUntil"] = previous.until
@@ -87,7 +87,7 @@ def _confirm_previous(target: Target, key: str, secret: Secret, world: World, *,
     verdict = proof.introspect(target, key, secret, world)
     work.facts["previousWorks"] = None if verdict.doubts else not verdict.refusal
     if verdict.refusal:
-        work.warn(f"{target.org.name} refuses the previous pair already: {verdict.refusal}.")
+        work.warn(f"{target.org.name} no longer accepts the previous pair: {verdict.refusal}.")
 
 
 def _ask(target: Target, key: str, secret: Secret, world: World) -> Verdict:

@@ -44,7 +44,7 @@ def stage(case: Case, work: StageWork) -> NewPair:
     read_slot(found, world)
     look(case)
     if found.rotated:
-        work.pass_over("The new pair is in force already: what is left is finished.")
+        work.pass_over("The new pair is already active. Finishing the remaining stages.")
         return NewPair(found.consumer.key, main_secret(target, found, world), promoted=True)
     if found.active:
         work.note("hint", f"Resuming with the staged pair {_since(found.active)}.")

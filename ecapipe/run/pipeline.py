@@ -183,7 +183,7 @@ class _Pipeline:
             count = len(targets.pairs)
             targets = targets.part(request.shard.holds)
             if count and not targets.pairs:
-                work.warn(f"Shard {request.shard} holds none of the {count} logins: there is nothing to do here.")
+                work.warn(f"Shard {request.shard} has none of the {count} logins, so there is nothing to do.")
         self.require_possible(targets)
         found = targets.found
         scope = Scope(found.apps, targets.chosen, found.known, ANYBODY, request.secret_from, request.orgs.allowed)

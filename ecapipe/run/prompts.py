@@ -95,13 +95,15 @@ class SignInPrompts:
         work.note("link", link)
         org, app = login.target.org.name, login.target.app.name
         if login.plan.callback == "listen":
-            work.note("waiting", f"Sign in to {org} and allow {app}: waiting up to {self._deadline} for the answer.")
+            work.note(
+                "waiting", f"Sign in to {org} and allow {app}: waiting up to {self._deadline} for the response."
+            )
             self._doubt(work.note)
         else:
             work.note(
                 "asking",
-                f"Sign in to {org}, allow {app}, then paste the address the browser ends at "
-                f"(within {self._deadline}):",
+                f"Sign in to {org}, allow {app}, then paste the URL that the browser ends at (within "
+                f"{self._deadline}):",
             )
 
     def announce(self, count: int) -> None:
@@ -119,7 +121,10 @@ class SignInPrompts:
         self._note("link", page.url)
         if not self._world.local_browser:
             port = urlsplit(page.url).port
-            self._note("hint", f"From another machine, first: ssh -L {port}:127.0.0.1:{port} <this machine>")
+            self._note(
+                "hint",
+                f"To open it on another machine, first run there: ssh -L {port}:127.0.0.1:{port} <this machine>",
+            )
         self._start(lambda: self._open_board(page.url))
 
     def _open_board(self, url: str) -> None:
@@ -145,8 +150,8 @@ class SignInPrompts:
         if self._pending.pasting:
             self._note(
                 "asking",
-                "At each link, sign in and allow the app, then paste the addresses the browser ends at, in any order "
-                f"(within {self._deadline}):",
+                "At each link, sign in and allow the app, then paste the URLs that the browser ends at, "
+                f"in any order (within {self._deadline}):",
             )
         elif self._pending.waiting:
             self._note("waiting", f"At each link, sign in and allow the app: waiting up to {self._deadline}.")
@@ -155,4 +160,7 @@ class SignInPrompts:
     def _doubt(self, note: Callable[[NoteKind, str], None]) -> None:
         """Where the browser may be elsewhere, ask for the address as well."""
         if doubt := self._world.browser_doubt:
-            note("asking", f"If it ends at a page that cannot be reached ({doubt}), paste its address here:")
+            note(
+                "asking",
+                f"If the browser ends at a page that can't be reached ({doubt}), paste the URL of that page here:",
+            )

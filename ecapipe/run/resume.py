@@ -30,10 +30,10 @@ _SHOWN: Final = 5
 
 _PARTS: Final = {
     "files": "the files of the app have changed",
-    "key": "the consumer key is another",
+    "key": "the consumer key has changed",
     "org": "the URL of the org has changed",
-    "scopes": "other scopes are asked for",
-    "expected": "another user or org id is expected",
+    "scopes": "the requested scopes have changed",
+    "expected": "the expected user or org ID has changed",
 }
 """The hashes of a fingerprint, and what it means when they differ."""
 
@@ -83,8 +83,8 @@ def resume(
         name = SubjectNames(fingerprints)
         work.note(
             "hint",
-            f"Taken over from run {resumption.run}: {_enumerate(map(name, logins))}. No record holds a secret or its "
-            "hash: one that has changed since then is first used by the next login.",
+            f"Already authorized in run {resumption.run}, and not repeated: {_enumerate(map(name, logins))}. "
+            "Secrets aren't recorded, so a change of a secret since then is not noticed.",
         )
     return resumption.records
 
@@ -152,7 +152,7 @@ def _changes(
         f"Done again, because {reason}: {_enumerate(map(name, targets))}." for reason, targets in repeated.items()
     ]
     if removed:
-        changes.append(f"Not asked for any more: {_enumerate(map(name, removed))}.")
+        changes.append(f"No longer requested: {_enumerate(map(name, removed))}.")
     if new:
         changes.append(f"New since run {earlier.run}: {_enumerate(map(name, new))}.")
     return tuple(changes)
@@ -172,7 +172,7 @@ def _difference(
         if then.get("tokenType") != now.get("tokenType"):
             return "the binding of the token to a key has changed"
     if not {ended.stage for ended in record.ended}.issuperset(stages):
-        return "more stages are asked for"
+        return "more stages are requested"
     if record.finished is None or record.finished.login is None:
         return None
     login = record.finished.login

@@ -83,7 +83,7 @@ def retrieve(
     if shard:
         by_name = {name: group for name, group in by_name.items() if _may_hold(shard, group, selection.names)}
         if not by_name:
-            work.warn(f"Shard {shard} holds none of the logins: there is nothing to do here.")
+            work.warn(f"Shard {shard} has none of the logins, so there is nothing to do.")
     home = closing.enter_context(world.private_folder())
     jobs = [_Job(tuple(group), f"{home}/{number}") for number, group in enumerate(by_name.values(), 1)]
     done = _Retrieval(jobs, trees, world, tracker, work).run()
@@ -227,7 +227,7 @@ class _Retrieval:
             if isinstance(message, Future):
                 ended += 1
                 job = futures[message]
-                sentence = f"{job.org.name}: {ended} of {len(futures)} retrieves have ended."
+                sentence = f"{job.org.name}: {ended} of {len(futures)} retrieves done."
                 self._tracker.emit(StageNoted(DISCOVER, job.subject, Note("progress", sentence)))
             else:
                 self._tracker.emit(message)

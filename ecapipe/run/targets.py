@@ -140,7 +140,12 @@ class RunTrees:
     def hold(self, path: str) -> bool:
         """Whether `path` lies in the repository of a tree that the run works on: without a project of its own, in the
         one that it is started in, too."""
-        trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
+        selected = self._selection
+        # As they were named, too: a link in place of a folder must not make another project the run's.
+        trees = {*selected.directories, *selected.metadata_dirs, *selected.credentials_dirs}
+        trees |= {each.root for each in self.projects}
+        if self.projects and not (selected.directories or selected.metadata_dirs):
+            trees.add(self._world.environ("PWD") or ".")
         if self._batch:
             trees.update(self._batch.source_dirs)
         # Whoever writes the repository could take its project away, and be the user.
@@ -240,7 +245,7 @@ def _trees_by_flag(selection: ProjectSelection, orgs: OrgSelection) -> tuple[Org
     files = dict.fromkeys(row.place.file for row in batch.entries if row.source_dir)
     entries = tuple(replace(row, source_dir=None) for row in batch.entries)
     flag = "--source-dir" if selection.directories else "--metadata-dir"
-    notice = f"sourceDir in {' and '.join(files)} does not count: {flag} says where the apps are."
+    notice = f"sourceDir in {' and '.join(files)} is ignored: {flag} overrides it."
     return replace(orgs, batch=replace(batch, entries=entries)), (notice,)
 
 
@@ -365,8 +370,8 @@ def _idle(names: Sequence[str], orgs: Iterable[Org], pairs: Iterable[AppInOrg]) 
     idle_orgs = dict.fromkeys(org.name for org in orgs if org.name not in paired_orgs)
     idle_apps = [name for name in names if name not in paired_apps]
     return [
-        *(f"{name} is left out: none of the chosen apps is meant for it." for name in idle_orgs),
-        *(f"{name} is left out: it is meant for none of the chosen orgs." for name in idle_apps),
+        *(f"{name} is skipped: none of the selected apps is assigned to it." for name in idle_orgs),
+        *(f"{name} is skipped: it isn't assigned to any of the selected orgs." for name in idle_apps),
     ]
 
 
@@ -385,8 +390,10 @@ def _with_same_key(pairs: Iterable[AppInOrg]) -> list[str]:
         if key := settings.document.text("consumerKey"):
             targets.setdefault(key, {}).setdefault(pair.app.project, f"{pair.app.name}@{pair.org.name}")
     return [
-        f"{', '.join(names.values())} have the same consumer key in the trees of different orgs: one of them was "
-        "copied, or retrieved from another org."
+        (
+            f"{', '.join(names.values())} have the same consumer key in the folders of different orgs: "
+            "one of them was copied, or retrieved from another org."
+        )
         for names in targets.values()
         if len(names) > 1
     ]

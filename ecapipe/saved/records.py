@@ -342,7 +342,7 @@ def login(record: SavedRecord) -> SavedLogin:
     )
     # Otherwise a file copied over another, or edited, could send the refresh token to a foreign address.
     if login.id != record.id:
-        raise read.damaged("its content does not belong to its name")
+        raise read.damaged("its content does not match its name")
     return login
 
 
@@ -368,7 +368,7 @@ def owner(record: SavedRecord) -> SecretOwner:
         saved_at=read.text("savedAt"),
     )
     if owner.id != record.id:
-        raise read.damaged("its content does not belong to its name")
+        raise read.damaged("its content does not match its name")
     return owner
 
 

@@ -177,7 +177,7 @@ def _proof_key(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) 
     """What the tokens are bound to, if they are. Raises `EcapipeError` (RecordDamaged)."""
     key = world.proof_keys.load(secrets.dpop_key) if secrets.dpop_key else None
     if key is None and (secrets.dpop_key or login.bound):
-        reason = "the key that its tokens are bound to is missing, or is none"
+        reason = "the key that its tokens are bound to is missing or invalid"
         raise EcapipeError(record_damaged(login.full_name, reason, records.removal("login", login.id)))
     return key
 

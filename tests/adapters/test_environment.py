@@ -128,7 +128,7 @@ def test_no_program_of_the_tree_is_found_or_passed_on(
         assert made.program("tool") is None, inside
         assert (made.for_programs(), made.for_git()) == ({}, {}), inside
     monkeypatch.chdir(tmp_path)
-    for path in ("tree/force-app", f"{tmp_path}/alias/force-app"):  # looked at from elsewhere
+    for path in ("tree/force-app", f"{tmp_path}/alias/force-app", "tree/link"):  # looked at from elsewhere
         made = Environment({"PATH": f"{tmp_path}/tree/bin"})
         assert made.program("tool") == f"{tmp_path}/tree/bin/tool"
         made.pass_over((path,))

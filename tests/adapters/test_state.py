@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.storage import state
+from ecapipe.adapters.storage import private_folder, state
 from ecapipe.problems.problem import USAGE, EcapipeError, Problem
 from ecapipe.problems.storage import state_directory_relative, state_directory_unusable, state_file_refused
 from ecapipe.problems.usage import usage_error
@@ -156,6 +156,14 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(tmp_path: Path, kind
                 path.mkdir()
         assert refusal(lambda: state.open_file(str(path)).close()) == "it is not a regular file"
         assert refusal(lambda: state.lock(str(path), BUSY).__enter__()) == "it is not a regular file"
+
+
+def test_a_pipe_among_what_runs_have_left_is_not_waited_for(tmp_path: Path) -> None:
+    home = Path(state.folder(at(tmp_path), private_folder.FOLDER))
+    (home / "left").mkdir()
+    os.mkfifo(home / "pipe")
+    private_folder.sweep(at(tmp_path))
+    assert [each.name for each in home.iterdir()] == ["pipe"]
 
 
 def test_a_link_is_not_followed_below_the_state_directory_and_may_lead_to_it(tmp_path: Path) -> None:

@@ -536,7 +536,8 @@ def test_a_damaged_record_hides_no_other_and_can_be_removed(org: Org) -> None:
     saved = org.save("Robot")
     assert (saved.status, "Error (RecordDamaged)" in saved.err, bad.read_text()) == (1, True, "{")
     assert len(org.emulator.requests) == asked
-    assert org.login("logout", "-n", bad.stem).status == 0
+    removed = org.login("logout", "-n", bad.stem)
+    assert (removed.status, bad.name in removed.out + removed.err) == (0, True), removed
     bad.write_text('{"version": 3, "members": {"app": "Robot"}}')
     kept = org.login("logout", "--all", "-n", "Other", "--json")
     assert (kept.document["name"], bad.exists()) == ("LoginNotKept", True), "it says that it is not meant"

@@ -196,7 +196,7 @@ def test_a_secret_comes_from_where_it_is_told_to(tmp_path: Path) -> None:
         where = ["-d", root, "-o", f"uat={uat.url('')}", "--secret-from", "environment", "--json"]
         (unasked,) = inside("app", "probe", *where, at=tmp_path).result["probes"]
         assert (unasked["verdict"], unasked["consumerSecret"]) == ("accepted", None)
-        assert unasked["message"].endswith(" Its consumer secret is not here, so it was not asked about.")
+        assert unasked["message"].endswith(" Its consumer secret was not checked, because it is unknown.")
         ended = inside("app", "probe", *where, at=tmp_path, ECAPIPE_CLIENT_SECRET=trees.secret("Billing"))
     (probe,) = ended.result["probes"]
     assert (probe["verdict"], probe["consumerKey"], probe["consumerSecret"]) == ("accepted", "file", "environment")

@@ -164,7 +164,7 @@ def test_a_flag_beside_resume_replaces_the_recorded_one_alone(half: Batch, home:
     ended = inside("run", "--resume", "--until=verify", "--scopes", "api", "--json", at=home)
     assert (ended.status, succeeded(ended)) == (0, set(ORGS)), "the tree and the orgs are the recorded ones"
     assert "verify" in {stage["stage"] for stage in ended.result["stages"]}
-    assert any("other scopes are asked for" in warning for warning in ended.document["warnings"])
+    assert any("the requested scopes have changed" in warning for warning in ended.document["warnings"])
 
 
 def test_an_org_beside_resume_is_the_one_that_is_meant_and_an_app_the_one(half: Batch, home: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_json_result_decides_on_no_path_and_no_host(half: Batch, home: Path, t
     (half.root / "hostile.json").write_text(json.dumps(document))
     ended = inside("run", "--resume", "./hostile.json", "--json", at=half.root)
     assert (ended.status, victim.exists()) == (2, False)
-    assert "only files of the project specify it" in ended.out
+    assert "only files in the repository of the project specify it" in ended.out
     ended = inside("run", "--resume", "./hostile.json", "--allow-host", "localhost", "--json", at=half.root)
     assert (ended.status, victim.exists()) == (0, False)
     kept = {"--report", "--jwt-key-file", "-d", "--source-dir=../..", "--replace-alias", "--write-back"}
@@ -274,7 +274,7 @@ def test_a_json_result_decides_on_no_path_and_no_host(half: Batch, home: Path, t
 
 def test_an_empty_shard_says_so(orgs: Batch, home: Path) -> None:
     ended = [inside(*orgs.run("dev"), "--shard", f"{k}/2", at=home) for k in (1, 2)]
-    assert sorted("holds none of the 1 logins" in each.err for each in ended) == [False, True]
+    assert sorted("has none of the 1 logins" in each.err for each in ended) == [False, True]
     assert {each.status for each in ended} == {0}
 
 
@@ -356,7 +356,7 @@ def test_what_is_gone_and_new_is_said(half: Batch, home: Path) -> None:
     begun(half, home)
     ended = inside(*half.run("uat", "prod"), "--resume", "--json", at=home)
     assert (ended.status, taken_over(ended.result)) == (0, {"prod"})
-    assert "Not asked for any more: Batch@dev." in ended.document["warnings"][0]
+    assert "No longer requested: Batch@dev." in ended.document["warnings"][0]
     ended = inside(*half.run(), "--resume", "--json", at=home)
     assert taken_over(ended.result) == set(ORGS), "what the run before that did counts, too"
 
@@ -387,7 +387,7 @@ def test_another_consumer_key_is_another_login(half: Batch, home: Path) -> None:
     other = {"ECAPIPE_CLIENT_ID_BATCH": trees.key("Other"), "ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Other")}
     ended = inside(*half.run("dev"), "--resume", "--json", at=home, **other)
     assert ended.status == 1
-    assert "Done again, because the consumer key is another: Batch@dev." in ended.document["warnings"][0]
+    assert "Done again, because the consumer key has changed: Batch@dev." in ended.document["warnings"][0]
     rotated = {"ECAPIPE_CLIENT_SECRET_BATCH_PROD": trees.secret("Other")}
     ended = inside(*half.run("prod"), "--resume", "--json", at=home, **rotated)
     assert taken_over(ended.result) == {"prod"}, "nothing is kept of a secret that could tell"

@@ -102,7 +102,7 @@ def test_a_login_comes_back_to_a_port_of_this_machine(scene: Scene, tmp_path: Pa
     assert "Listener@uat: Successfully authorized user@uat.example with org ID 00D000000000001EAA (" in ended.out
     link, request_ = ended.err.splitlines()
     assert link.startswith(f"{scene.url}/services/oauth2/authorize?response_type=code&client_id=3MVG9")
-    assert request_ == "Sign in to uat and allow Listener: waiting up to 5 minutes for the answer."
+    assert request_ == "Sign in to uat and allow Listener: waiting up to 5 minutes for the response."
 
 
 def test_the_browser_of_the_environment_is_opened(scene: Scene, tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_a_token_that_an_org_has_answered_with_is_kept(tmp_path: Path, by: signa
             if not answered:
                 assert ended.status == status(by)
                 # What finished is reported; a token that nobody waits for is not printed.
-                assert ended.out.endswith(": a new access token is saved.\n") == (
+                assert ended.out.endswith(": A new access token was saved.\n") == (
                     by in ENDING and command == "refresh"
                 )
                 assert ended.out == "" or command == "refresh"
@@ -340,5 +340,5 @@ def test_signals_that_whoever_started_us_ignores_end_nothing(tmp_path: Path) -> 
 
             org.asked = interrupt
             out, _ = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, out.endswith(": a new access token is saved.\n")) == (0, True)
+        assert (process.returncode, out.endswith(": A new access token was saved.\n")) == (0, True)
         org.check()

@@ -140,7 +140,7 @@ See ecapipe run --help.
 
 """
     )
-    assert org.err.startswith('Error (NamedOrgNotFoundError): No org named "uatt" was found. ')
+    assert org.err.startswith('Error (NamedOrgNotFoundError): No org named "uatt" was found.\n')
     assert "The Salesforce CLI could not be queried: The Salesforce CLI was not found" in org.err
     assert "Status: Failed" in org.out
     assert [flag.status, org.status, outside.status] == [2, 2, 1]
@@ -313,4 +313,4 @@ def test_help_names_every_variable_that_is_read_and_what_an_interrupt_leaves(tmp
     }
     assert "SSH_CONNECTION" in read
     assert {name for name in read - of_the_system if not re.search(rf"\b{name}\b", page)} == set()
-    assert "what finished is reported, reports are written." in " ".join(page.split())
+    assert "What finished is reported, and reports are written." in " ".join(page.split())

@@ -202,6 +202,22 @@ def test_a_repository_without_a_project_is_no_user(command: str, stranger: Origi
     assert SECRET in "".join(call.body for call in stranger.seen), "without one the file is the user's"
 
 
+@pytest.mark.parametrize("words", [("-d", "app"), ("--metadata-dir", "app"), ()])
+@pytest.mark.parametrize("target", ["other", "other/force-app/main"])
+def test_a_link_to_another_project_makes_no_file_the_users(
+    target: str, words: tuple[str, ...], stranger: Origin, tmp_path: Path
+) -> None:
+    """Whoever writes the repository could put it in the place of the folder that a command names, or is run in."""
+    elsewhere(tmp_path / "other")
+    repository = trees.plant(tmp_path / "repository", {".git/HEAD": ""})
+    (repository / "orgs.csv").write_text(f"alias,url\nprod,{stranger.url('')}\n", encoding="utf-8")
+    (repository / "app").symlink_to(tmp_path / target)
+    at = repository if words else repository / "app"
+    command = ["run", *words, "-f", str(repository / "orgs.csv"), "--json"]
+    ended = inside(*command, at=at, **ENVIRONMENT, PWD=str(at))
+    assert (ended.status, ended.document["name"], stranger.seen) == (2, "MalformedBatchFile", [])
+
+
 @pytest.mark.parametrize("absolute", [False, True])
 def test_an_org_file_sends_the_secret_of_another_project_only_from_outside(
     stranger: Origin, tmp_path: Path, absolute: bool

@@ -166,8 +166,8 @@ def test_no_advice_names_a_source_that_is_not_asked(sources: tuple[str, ...]) ->
     advised = {source for source, words in WAYS.items() if any(words in action for action in problem.actions)}
     assert advised == ({*sources} & {*WAYS} if sources else {*WAYS})
     assert ["Or " in action for action in problem.actions] == [False] + [True] * (len(problem.actions) - 1)
-    if sources == ("replacement",):
-        assert "without --secret-from" in problem.actions[0]
+    restricted = bool(sources) and "environment" not in sources
+    assert ("without --secret-from" in problem.actions[-1]) == restricted
 
 
 def test_a_variable_of_an_org_is_the_only_way() -> None:
@@ -495,6 +495,9 @@ def test_an_element_that_will_be_replaced_is_a_placeholder_whatever_it_looks_lik
     result = resolved(found)
     assert result.secret.in_file == "placeholder"
     assert "ECA_SECRET" in missing(result).message
+    # Of a variable that is for programs another reason is told: it may well have a value.
+    home = missing(resolved(replacing(app(), consumerSecret=Replaced(None, ("HOME",), reserved=("HOME",))))).message
+    assert home.replace("HOME", "ECA_SECRET") != missing(result).message
 
 
 # --- what is said -------------------------------------------------------------------------------------------
@@ -559,7 +562,7 @@ PLACEHOLDERS = """
     @SECRET@ [MASKED] ****f00d undefined FIXME fix-me SET_ME CHANGE_ME_PLEASE SECRET_GOES_HERE client_secret nil
     op://vault/item/secret vault:secret/data#key arn:aws:secretsmanager:eu:1:secret ENC[AES256_GCM,data:q=,iv:q]
     ENC(q83=) {cipher}q83 $ANSIBLE_VAULT;1.1;AES256 %(secret)s %{SECRET} $[SECRET] $<SECRET> #{SECRET}# ((secret))
-    @Microsoft.KeyVault(SecretUri=https://x) changeme123 secret1 projects/p/secrets/s/versions/1 secretref:name
+    @Microsoft.KeyVault(SecretUri=https://x) changeme123 projects/p/secrets/s/versions/1 secretref:name
     0000000000000000000000000000000000000000000000000000000000000000 ffffffffffffffffffffffffffffffffffffffff
 """.split()
 
@@ -579,6 +582,7 @@ CREDENTIALS = [
     "yourself",
     "reinsertion",
     "secretary",
+    "secret1",
     "nonesuch",
     "xyz",
     "x0x0x0x0",

@@ -178,9 +178,9 @@ def test_a_port_that_is_taken_is_named() -> None:
 def test_values_that_cannot_be_meant_are_usage_errors(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text('[{"path": "/", "org": "uat", "do": {"reset": true}}]')
-    assert refused("--faults", str(file)) == (2, usage_error.name, 'there is no org "uat" here.')
+    assert refused("--faults", str(file)) == (2, usage_error.name, 'there is no org "uat".')
     code, name, message = refused("--port", "65535", "--org", "a", "--org", "b")
-    assert (code, name, message) == (2, usage_error.name, "there are no such ports.")
+    assert (code, name, message) == (2, usage_error.name, "the ports are not valid.")
 
 
 def test_a_fault_file_is_read_from_disk(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_fault_file_is_read_from_disk(tmp_path: Path) -> None:
         ("[", "is not a valid fault file: it is not JSON: Expecting value, line 1, column 2."),
         (
             '[{"path": "/", "do": {"huge": -1}}]',
-            'is not a valid fault file: fault 1: "huge" takes a whole number of bytes',
+            'is not a valid fault file: fault 1: "huge" must be a whole number of bytes',
         ),
     ],
 )

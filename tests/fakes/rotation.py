@@ -161,10 +161,10 @@ class _Logins:
         return next((token, login.instance_url) for login, token in self._logins if login.username == username)
 
 
-def hurry(scene: Rotation, recipient: Recipient, **options: Any) -> Report:
-    """Rotate Robot within this process: no wait lasts, and an org has half a second for its response."""
+def hurry(scene: Rotation, recipient: Recipient, seconds: float = 30.0) -> Report:
+    """Rotate Robot within this process: no wait lasts, and an org has so many seconds for its response."""
     environment = Environment({"ECAPIPE_STATE_DIR": str(scene.home / "state")})
-    http = Http(longest=0.5)
+    http = Http(longest=seconds)
     world = replace(
         composition.real_world(environment),
         send=http,
@@ -172,11 +172,10 @@ def hurry(scene: Rotation, recipient: Recipient, **options: Any) -> Report:
         clock=replace(composition.CLOCK, sleep=lambda seconds: None),
     )
     tools = RotationTools(recipient, rotation_tools.RecordFiles(environment), ())
-    options = {"commands": (commands.parse("vault {variable}"),), **options}
     request = pipeline.RotationRequest(
         ProjectSelection((str(scene.root),), ("Robot",)),
         OrgSelection(tuple(f"{org}={scene.emulator.urls[org]}" for org in scene.orgs)),
-        RotationOptions(**options),
+        RotationOptions(commands=(commands.parse("vault {variable}"),)),
     )
     report = Report()
     with closing(http):

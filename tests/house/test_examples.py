@@ -248,6 +248,14 @@ def test_the_help_of_a_run_names_every_source_of_secrets_in_order() -> None:
     assert re.findall("|".join(source.name for source in SOURCES), sentence) == [source.name for source in SOURCES]
 
 
+def test_the_help_names_every_variable_of_ours() -> None:
+    sources = [
+        path.read_text(encoding="utf-8") for path in (ROOT / "ecapipe").rglob("*.py") if path.name != "help.py"
+    ]
+    read = {name for text in sources for name in re.findall(r'"(ECAPIPE_[A-Z_]*[A-Z])', text)}
+    assert read == set(re.findall(r"ECAPIPE_[A-Z_]*[A-Z]", " ".join(help.VARIABLES)))
+
+
 def test_the_documents_and_help_name_the_same_exit_codes() -> None:
     for text in (README, GUIDES):
         table = re.search(r"\| exit code \| meaning \|\n(.*?)\n\n", text, re.DOTALL)

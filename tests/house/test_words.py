@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ecapipe.cli.completion import load_command
+from ecapipe.cli.help import COMMANDS, EXAMPLES
+
 ROOT = Path(__file__).parents[2]
 
 # What to drop → what to say instead.
@@ -34,6 +37,17 @@ HABITS = {
     r"(?:with|from|to|of) whom|whose sake": "name the user",
     r"speak(?:s)? of|speaking of": "name, describe",
     r"hold it|holds? still": "pause",
+    r"all the same": "anyway",
+    r"in force": "active",
+    r"dead": "no longer works",
+    r"taken? over|takes over": "already done in, reused from",
+    r"exclude each other|belong together": "can't be used with, require",
+    r"(?:is|are|were) asked for": "requested",
+    r"batch files?": "org file",
+    r"(?:and|given) is none": "is not a",
+    r"not there|that is there": "doesn't exist, existing",
+    r"to the letter|at hand": "exactly, available",
+    r"meant for": "assigned to",
 }
 ENDS = re.compile(r", too(?=[.,;:)]|$)", re.MULTILINE)
 """A final "too": say also."""
@@ -44,7 +58,8 @@ ALLOWED = {
     "forgotten", "app forget-secret", "forget-secret",
 }  # fmt: skip
 ROOMS = sorted(path.name for path in (ROOT / "ecapipe").iterdir() if path.suffix == ".py" or any(path.glob("*.py")))
-PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / ".github/docs").glob("*.md"))]
+DOCS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / ".github/docs").glob("*.md"))
+PAGES = ["README.md", ".github/CHANGELOG.md", ".github/SECURITY.md", ".github/SUPPORT.md", *DOCS]
 
 
 def modules(room: Path) -> list[Path]:
@@ -77,6 +92,22 @@ def habits(text: str) -> list[str]:
     if " " not in text.strip():
         return []
     return [each[0] for pattern in (WORDS, ENDS) for each in pattern.finditer(text) if each[0] not in ALLOWED]
+
+
+LINES = [(name, child) for name, entry in COMMANDS.items() for child in entry.children or (None,)]
+
+
+@pytest.mark.parametrize(("name", "child"), LINES)
+def test_help_is_written_one_way(name: str, child: str | None) -> None:
+    command = load_command(name, child)
+    summary = (command.help or "").strip().partition("\n\n")[0]
+    flags = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+    for sentence in (summary, *(flag.help for flag in flags)):
+        assert re.fullmatch(r"[A-Z].*\.", sentence, re.DOTALL), sentence
+    examples = [example.does for example in EXAMPLES[" ".join(filter(None, ("ecapipe", name, child)))]]
+    assert all(does.endswith(":") for does in examples)
+    # "Prints the token" describes a command; "Print the token" is how sf, git and gh put it.
+    assert [each for each in (summary, *examples) if re.match(r"\w+[^s]s ", each)] == []
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -386,7 +386,7 @@ STATE = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
 )
 def test_an_answer_that_fits_no_login_is_a_misfit(query: str) -> None:
     assert begun().state == STATE
-    with pytest.raises(UnmatchedResponse, match=r"^(The (address|response)|No sign-in) .*\.$"):
+    with pytest.raises(UnmatchedResponse, match=r"^(The (URL|code|response)|No sign-in) .*\.$"):
         authorize.match_redirect(query, (begun(),))
 
 

@@ -169,9 +169,9 @@ def test_of_several_files_each_mistake_names_its_own() -> None:
     ]
     problem = problem_of(OrgFile.joined(files).require)
     assert (problem.file, problem.line) == ("b.csv", 2)
-    assert "The batch files have 2 errors: row 2 of b.csv, column flow; the file d.csv" in problem.message
+    assert "The org files have 2 errors: row 2 of b.csv, column flow; the file d.csv" in problem.message
     one = problem_of(OrgFile.joined(files[:3]).require)
-    assert "The batch file has an error: row 2 of b.csv, column flow: must be one of" in one.message
+    assert "The org file has an error: row 2 of b.csv, column flow: must be one of" in one.message
     assert [row.place.label for row in OrgFile.joined(files).entries][::2] == [
         "row 2 of a.csv",
         "entry 1 (line 1) of c.json",
@@ -236,7 +236,7 @@ def test_what_may_be_a_secret_itself_is_not_repeated(value: str) -> None:
 
 def test_of_a_first_row_that_is_no_header_nothing_is_repeated() -> None:
     problem = problem_of(read(f"\nuat,{UAT},sword-fish-of-uat\nprod,{PROD},x").require)
-    assert problem.message.startswith("The batch file has an error: row 2: must list the column names")
+    assert problem.message.startswith("The org file has an error: row 2: must list the column names")
     assert "sword" not in repr(problem)
 
 

@@ -802,8 +802,8 @@ def test_a_tree_alone_names_no_address_but_where_salesforce_alone_answers(way: s
 def test_the_way_out_is_to_name_the_host_oneself() -> None:
     problem = problem_of(selection.choose, "prod", {"prod": {"url": SITE}}, ())
     assert (
-        f'"{SITE}" is refused: it is not a My Domain of Salesforce, and only files of the project specify it'
-        in problem.message
+        f'"{SITE}" is refused: it is not a My Domain of Salesforce, and only files in the repository of the project '
+        "specify it" in problem.message
     )
     assert ["--allow-host HOST" in problem.actions[0], "--target-org ALIAS=URL" in problem.actions[1]] == [True, True]
     searched = configured(a={"url": SITE}, b={"url": "http://localhost:1717"})

@@ -18,14 +18,14 @@ from profiles import tries
 from ecapipe.check import baseline
 from ecapipe.credentials import placeholders
 from ecapipe.documents import journal_lines, run_results
-from ecapipe.oauth import authorize, tokens
+from ecapipe.oauth import authorize, authorize_probe, credentials_api, introspection, tokens
 from ecapipe.oauth.authorize import UnmatchedResponse
 from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.oauth.messages import Response
 from ecapipe.orgs import org_file
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.project import metadata, sfdx_project
+from ecapipe.project import globs, metadata, sfdx_project
 from ecapipe.render import text
 from ecapipe.secret import Secret, redact
 
@@ -38,14 +38,31 @@ MEMORY = 400
 GRANT = AuthorizationCode(Secret("aPrxFAKEcode1234567890=="), "https://www.example.com/", Secret("v" * 43))
 ANSWER = {"access_token": "00D000000000001!AQEAQFAKE", "instance_url": ORG.url, "scope": "api id", "id": ORG.url}
 PROJECT = {"packageDirectories": [{"path": "force-app"}], "replacements": [{"filename": "a", "stringToReplace": "b"}]}
+USAGE = {"apps": [{"developerName": "Billing", "identifier": "0xI000000000001"}], "nextPageUrl": "/next"}
+STAGED = {"stagedCredentials": [{"id": "1sc000000000001", "key": "3MVG9", "expirationDate": "2026-01-01"}]}
+REFUSED = [{"errorCode": "FUNCTIONALITY_NOT_ENABLED", "message": "not enabled for this user"}]
+PATH = "force-app/" + "a" * 200 + "/b.cls"
+LOGIN = authorize.build_request(proven(), ORG, "https://www.example.com/", None, bytes)
 SETTINGS = trees.xml("ExtlClntAppGlobalOauthSettings", {"callbackUrl": "https://a", "consumerKey": "k"})
 
 
 def answer(status: int) -> Callable[[str], object]:
     """A reader of an org's answer with this status."""
-    return lambda given: tokens.read(
-        Response(status, "application/json", given.encode()), GRANT, proven(), ORG, app=None
-    )
+    return lambda given: tokens.read(response(given, status), GRANT, proven(), ORG, app=None)
+
+
+def response(given: str, status: int = 200, kind: str = "application/json") -> Response:
+    return Response(status, kind, given.encode())
+
+
+def probed(kind: str) -> Callable[[str], object]:
+    """A reader of what authorize answers a probe with."""
+    return lambda given: authorize_probe.read(response(given, 400, kind), LOGIN)
+
+
+def ignored(given: str) -> None:
+    with suppress(ValueError):  # more lines than are read
+        globs.Ignores(given)(PATH)
 
 
 READERS: dict[str, tuple[str, Callable[[str], object]]] = {
@@ -58,6 +75,13 @@ READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "journal": ('{"version": 1}\n', lambda given: journal_lines.parse(given.encode(), "run.jsonl")),
     "token answer": (json.dumps(ANSWER), answer(200)),
     "refusal": ('{"error": "invalid_grant", "error_description": "expired"}', answer(400)),
+    "page": ("<p>invalid_client_id</p>", probed("text/html")),
+    "probe answer": ('{"error": "invalid_scope"}', probed("application/json")),
+    "introspection": ('{"active": false}', lambda given: introspection.read(response(given), proven(), ORG)),
+    "apps of an org": (json.dumps(USAGE), lambda given: credentials_api.listed(response(given), ORG, GRANT.code)),
+    "staged pairs": (json.dumps(STAGED), lambda given: credentials_api.slot(response(given), ORG, GRANT.code)),
+    "REST refusal": (json.dumps(REFUSED), lambda given: credentials_api.slot(response(given, 403), ORG, GRANT.code)),
+    "ignore file": ("force-app/*\n", ignored),
     "paste": ("https://www.example.com/?code=a&state=b", lambda given: authorize.match_pasted(given, ())),
     "value": ("changeMe", placeholders.is_placeholder),
     "shown": ("a text", lambda given: (text.clean(given), redact(given, Secret("made-up-value-of-the-test")))),

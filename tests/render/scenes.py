@@ -43,8 +43,8 @@ LINK = "https://acme.my.salesforce.com/services/oauth2/authorize?state=made-up&s
 LOST = """\
 Sign in to uat and allow Billing.
 Not the redirect URL.
-Error (ConnectionFailed) Portal2@uat: main/Portal.xml:7: Could not connect to acme.my.salesforce.com: \
-connection refused.
+Error (ConnectionFailed) Portal2@uat: Could not connect to acme.my.salesforce.com: connection refused.
+  main/Portal.xml:7
 
 Try this:
 

@@ -100,7 +100,7 @@ Billing  Local         web, client-credentials  from file     from environment
 Billing
   main/Billing.eca-meta.xml
 
-For callback URLs and what is missing, add --verbose.
+To show callback URLs and what is missing, add --verbose.
 """
     )
     assert (
@@ -115,8 +115,8 @@ Consumer Secret: from environment
 Billing
   main/Billing.eca-meta.xml
 
-For callback URLs and what is missing,
-add --verbose.
+To show callback URLs and what is
+missing, add --verbose.
 """
     )
 

@@ -34,6 +34,7 @@ from ecapipe.problems.usage import interrupted
 from ecapipe.render import text
 from ecapipe.render.live_display import LiveDisplay
 from ecapipe.render.plain_display import PlainDisplay
+from ecapipe.render.text import split_sentences
 
 
 def shown(events: list[Event], display: str) -> tuple[str, str]:
@@ -96,8 +97,11 @@ def test_one_cause_is_told_in_full_once_and_names_all_it_is_about(cause: str, di
     heads = [line.partition(": ")[0] for line in lines if line.startswith("Error")]
     assert heads == [f"Error ({name}) {subject}" for subject, _ in failures]
     assert err.count("Try this:") == 1
-    for subject, problem in failures:
-        assert any(f"{subject}: " in line and problem.message in line for line in lines)
+    for number, (subject, problem) in enumerate(failures):
+        # The first has a line for each sentence.
+        headline, *details = split_sentences(problem.message) if number == 0 else [problem.message]
+        assert f"Error ({name}) {subject}: {headline}" in lines
+        assert {f"  {detail}" for detail in details} <= {*lines}
     assert lines[-1] == f"{name}, {len(failures)} times: {', '.join(str(subject) for subject, _ in failures)}"
 
 

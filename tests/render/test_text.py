@@ -139,10 +139,13 @@ def test_the_facts_of_the_middle_are_for_those_who_ask() -> None:
 
 
 def test_a_problem_reads_as_sf_prints_one() -> None:
-    found = Problem("MadeUp", "It broke.", ("Mend it.", "Or leave it."), "config", file="main/a.xml", line=7)
-    assert text.problem(found) == [
-        "Error (MadeUp): main/a.xml:7: It broke.", "", "Try this:", "", "Mend it.", "Or leave it.", "",
+    message = "It broke in 1.2. Or it was broken. Look at it."
+    found = Problem("MadeUp", message, ("Mend it.", "Or leave it."), "config", file="main/a.xml", line=7)
+    assert text.problem(found, "Billing") == [
+        "Error (MadeUp) Billing: It broke in 1.2.", "  Or it was broken.", "  Look at it.", "  main/a.xml:7",
+        "", "Try this:", "", "Mend it.", "Or leave it.", "",
     ]  # fmt: skip
+    assert text.problem_line(found, "Billing") == f"Error (MadeUp) Billing: {message}"
 
 
 def test_a_success_reads_as_sf_prints_one() -> None:

@@ -68,10 +68,10 @@ def test_a_request_or_a_response_that_is_lost(tmp_path: Path, loss: str, times: 
         (place := tmp_path / str(number)).mkdir()
         # The first request of all is the login of the Salesforce CLI.
         with staged(place, faults=[Fault("*", LOSSES[loss], after=1 + number, times=times)]) as scene:
-            recipient, tries = Recipient(), 0
-            while hurry(scene, recipient).status != 0:
+            recipient, tries, seconds = Recipient(), 0, 1.0 if "slow" in loss else 30.0
+            while hurry(scene, recipient, seconds).status != 0:
                 tries += 1
-                assert tries < 4
+                assert tries < 6
                 assert scene.accepts(KEY, SECRET), "at no time is there no working pair"
             check(scene, *recipient.received[-2:])
 

@@ -164,7 +164,7 @@ def test_a_program_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         (scene.tools / "receiver").write_text("#!/bin/sh\nbase64; kill -9 $$\n")
         (told,) = scene.deliver().result["failures"]
-        assert "signal 9 ended it: [REDACTED]" in told["message"]
+        assert "ended by signal 9: [REDACTED]" in told["message"]
 
 
 def test_a_program_has_a_minute(tmp_path: Path) -> None:
@@ -253,9 +253,12 @@ def test_resume_alone_repeats_the_command_line(tmp_path: Path) -> None:
         at = {"at": scene.home, "PATH": scene.path}
         first = inside(*scene.words("--deliver", "receiver {variable}"), RECEIVER_STATUS="1", **at)  # type: ignore[arg-type]
         assert first.status == 1
-        again = inside("app", "rotate", "--resume", "--json", **at)  # type: ignore[arg-type]
+        instead = ("--deliver", "receiver instead {field} {app}")
+        again = inside("app", "rotate", "--resume", "--json", *instead, **at)  # type: ignore[arg-type]
         assert again.status == 0, again
         assert len(again.result["successes"]) == 2
+        assert {call["argv"][1] for call in scene.received[-4:]} == {"instead"}
+        assert len(scene.received) == 6, "in place of the recorded one"
         last = inside("app", "rotate", "--resume", again.result["run"], "--json", **at)  # type: ignore[arg-type]
         assert last.result["successes"] == again.result["successes"]
         assert {stage["outcome"] for stage in last.result["stages"]} == {"skipped"}
@@ -473,7 +476,7 @@ def test_a_plan_says_what_would_keep_it_from_being_done(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         words = scene.words("-n", "Robot", "--dry-run")
         plan = inside(*words, at=scene.home, PATH=scene.path)
-        assert "The new pair still needs somewhere to go" in plan.out
+        assert "To deliver the new pair, add --deliver" in plan.out
         assert failure(scene.deliver(RECEIVER_STATUS="1")) == "DeliveryFailed"
         assert failure(scene.rotate("--abort", "--dry-run")) == "DeliveredPairNotDeleted"
         assert failure(scene.rotate("--end-previous", "--dry-run")) == "NothingReplaced"

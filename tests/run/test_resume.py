@@ -82,11 +82,11 @@ def test_an_app_is_taken_over_with_its_last_login_only() -> None:
     ("part", "sentence"),
     [
         ("files", "the files of the app have changed"),
-        ("key", "the consumer key is another"),
+        ("key", "the consumer key has changed"),
         ("org", "the URL of the org has changed"),
-        ("scopes", "other scopes are asked for"),
+        ("scopes", "the requested scopes have changed"),
         ("tokenType", "the binding of the token to a key has changed"),
-        ("expected", "another user or org id is expected"),
+        ("expected", "the expected user or org ID has changed"),
     ],
 )
 def test_a_login_is_done_again_when_what_it_depends_on_has_changed(part: str, sentence: str) -> None:
@@ -123,13 +123,13 @@ def test_a_login_that_stopped_before_what_is_asked_now_is_done_again() -> None:
     begun = SubjectRecord(passed(A1).ended[:1], SubjectFinished(A1, None))
     found = resumed({A1: THEN}, earlier=replace(EARLIER, courses={A1: begun}))
     assert found.records == {}
-    assert "more stages are asked for" in found.changes[0]
+    assert "more stages are requested" in found.changes[0]
 
 
 def test_what_is_gone_and_what_is_new_is_said() -> None:
     new = {Subject("C", str(number)): THEN for number in range(7)}
     changes = resumed({A1: THEN, **new}).changes
     assert changes == (
-        "Not asked for any more: A@2, B@1.",
+        "No longer requested: A@2, B@1.",
         "New since run run-1: C@0, C@1, C@2, C@3, C@4 and 2 more.",
     )

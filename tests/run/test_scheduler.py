@@ -526,7 +526,7 @@ def test_to_a_board_on_another_machine_the_way_is_told(web: Path) -> None:
     page = Page()
     stage = Stage(web, Orgs(), board=page, open=lambda url: False, local_browser=False).start(2)
     stage.until(lambda events: "No browser could be opened: open the page yourself." in hints(stage))
-    assert "From another machine, first: ssh -L 0:127.0.0.1:0 <this machine>" in hints(stage)
+    assert "To open it on another machine, first run there: ssh -L 0:127.0.0.1:0 <this machine>" in hints(stage)
     assert links(stage) == [Page.url]
     pasted = [e.note.pasted for e in stage.events if isinstance(e, StageNoted) and e.note.kind == "offer"]
     assert pasted == [True, True]
@@ -538,7 +538,7 @@ def test_to_a_board_on_another_machine_the_way_is_told(web: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_where_the_browser_may_be_elsewhere_the_address_is_asked_for_as_well(web: Path, count: int) -> None:
     stage = Stage(web, Orgs(), open=None, browser_doubt="CODESPACES is set", ask=None).start(count)
-    stage.until(lambda events: "(CODESPACES is set), paste its address here:" in repr(events))
+    stage.until(lambda events: "(CODESPACES is set), paste the URL of that page here:" in repr(events))
     assert stage.people.take is not None
     stage.people.take(None)  # the end of the input is not the end of answers
     for link in links(stage):

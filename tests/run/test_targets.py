@@ -142,7 +142,7 @@ def test_an_app_that_no_org_means_is_no_part_of_the_run(two: Path) -> None:
 def test_names_on_the_command_line_are_for_all_rows(two: Path) -> None:
     planned = plan(here(two, "A"), listed(two, f"alias,url,apps\nuat,{UAT},A B\nprod,{PROD},B\n"))
     assert list(planned.targets) == ["A@uat"]
-    assert planned.report.warnings == ["prod is left out: none of the chosen apps is meant for it."]
+    assert planned.report.warnings == ["prod is skipped: none of the selected apps is assigned to it."]
 
 
 def test_where_nothing_is_meant_for_anything_the_run_is_refused(two: Path) -> None:
@@ -397,7 +397,7 @@ def test_a_folder_that_a_flag_names_wins_over_the_trees_of_rows(tmp_path: Path) 
     planned = plan(here(root), listed(root, text))
     assert list(planned.targets) == ["Main@uat"]
     (warning,) = planned.report.warnings
-    assert warning.endswith("orgs.csv does not count: --source-dir says where the apps are.")
+    assert warning.endswith("orgs.csv is ignored: --source-dir overrides it.")
     retrieved_dir = ProjectSelection(metadata_dirs=(str(root / "force-app"),))
     assert list(plan(retrieved_dir, listed(root, text)).targets) == ["Main@uat"]
 
@@ -421,7 +421,7 @@ def test_one_key_in_the_trees_of_two_orgs_is_doubtful(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, retrieved("uat", "A") | copied)
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\n"
     (warning,) = started_in(root, text).report.warnings
-    assert warning.startswith("A@uat, A@prod have the same consumer key in the trees of different orgs")
+    assert warning.startswith("A@uat, A@prod have the same consumer key in the folders of different orgs")
 
 
 def test_linked_apps_of_all_trees_take_the_pair_of_the_source_org(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ecapipe.orgs.org import Address, Org
 from ecapipe.problems import storage
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.saved import records
-from ecapipe.saved.records import SavedClient, SavedLogin, SavedRecord, SavedSecrets, SecretOwner
+from ecapipe.saved.records import SavedClient, SavedLogin, SavedRecord, SavedSecrets, SecretOwner, UnreadableRecord
 from ecapipe.secret import Secret
 
 URL = "https://acme--uat.sandbox.my.salesforce.com"
@@ -164,7 +164,7 @@ def token(refresh: str | None) -> Token:
     return Token(Secret("access-2"), refresh and Secret(refresh), None, ORG_ID, USER_ID, ())  # type: ignore[arg-type]
 
 
-OLD = SavedSecrets(Secret("access-1"), Secret("refresh-1"), Secret("secret-1"))
+OLD = SavedSecrets(Secret("access-1"), Secret("refresh-1"), Secret("hush-1"))
 
 
 @pytest.mark.parametrize(("sent", "then"), [(None, "refresh-1"), ("refresh-2", "refresh-2")])
@@ -180,7 +180,7 @@ def test_the_secret_is_sent_only_where_it_is_required() -> None:
     assert records.client(login(), OLD, None).consumer_secret is OLD.consumer_secret
     assert records.client(login(), OLD, given).consumer_secret is given
     assert records.client(login(secret_required=False), OLD, given).consumer_secret is None
-    assert "secret" not in repr(records.client(login(), OLD, None))
+    assert "hush" not in repr(records.client(login(), OLD, None))
 
 
 def test_what_brings_the_next_token() -> None:
@@ -206,3 +206,12 @@ def test_the_command_that_logs_in_again_says_what_is_needed() -> None:
     assert quoted.command == f"ecapipe run --name Billing --target-org 'my $(uat)={URL}' --save"
     alone = login(target=org(alias=None), flow="jwt")
     assert alone.command == f"ecapipe run --name Billing --target-org {URL} --flow jwt --save"
+
+
+def test_a_record_that_cannot_be_read_may_be_meant_by_each_name_of_its_org() -> None:
+    said = {"app": "Robot", "url": "https://a.my.salesforce.com", "alias": "uat", "username": "u@x", "orgId": "00D1"}
+    bad = UnreadableRecord("login", "0" * 32, storage.newer_format("login.json", 2), said)
+    names = [said["url"], "a.my.salesforce.com", "uat", "u@x", "00D1", None]
+    assert [name for name in (*names, "b.my.salesforce.com") if bad.may_fit(("Robot",), name)] == names
+    assert not bad.may_fit(("Other",), "uat")
+    assert bad.may_fit((bad.id,), "elsewhere")

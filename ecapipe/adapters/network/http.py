@@ -87,7 +87,7 @@ class Http:
     def __call__(self, request: Request) -> Response:
         import httpx
 
-        scheme = urlsplit(request.url).scheme
+        scheme = request.url.partition(":")[0]
         proxy = find_proxy(scheme, request.host)
         try:
             with closing(self._send(request, self._transport(scheme, proxy))) as response:
@@ -96,7 +96,7 @@ class Http:
                 # Without the query, which may hold a code.
                 place = f"{request.host}{urlsplit(request.url).path}"
                 _log.debug("%s %s: %s", request.method, place, response.status_code)
-            headers = response.headers
+            headers = _lowered(response)
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             retry_after = _seconds(headers.get("retry-after"))
             return Response(
@@ -200,6 +200,19 @@ def find_proxy(scheme: str, host: str) -> Proxy | None:
     if url.scheme.startswith("socks") and find_spec("socksio") is None:
         raise EcapipeError(proxy_not_usable(named_by, "it is a SOCKS proxy", installation.adding("socksio")))
     return Proxy(str(url), url.scheme, proxy_host, url.port or _PROXY_PORTS[url.scheme], named_by)
+
+
+def _lowered(response: httpx.Response) -> dict[str, str]:
+    """The headers by their names in lower case, one after the other where a name comes again.
+
+    Each is asked for once, which takes httpx longer than this.
+    """
+    headers: dict[str, str] = {}
+    encoding = response.headers.encoding
+    for raw_name, raw_value in response.headers.raw:
+        name, value = raw_name.decode(encoding).lower(), raw_value.decode(encoding)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _read(response: httpx.Response, host: str) -> bytes:

@@ -355,7 +355,7 @@ def kept(environment: Environment) -> int:
     """How many runs are recorded at most; raises `EcapipeError` (UsageError)."""
     text = environment.get("ECAPIPE_KEEP_RUNS") or str(KEPT)
     if not re.fullmatch("[0-9]{1,6}", text) or not 1 <= int(text) <= _MOST:
-        sentence = f"ECAPIPE_KEEP_RUNS takes a number from 1 to {_MOST}."
+        sentence = f"ECAPIPE_KEEP_RUNS must be a number from 1 to {_MOST}."
         raise EcapipeError(usage_error(sentence, "ecapipe run", "Correct it, or unset it."))
     return int(text)
 

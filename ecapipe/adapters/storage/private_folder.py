@@ -41,7 +41,8 @@ def sweep(environment: Environment) -> None:
 def _remove(path: str) -> None:
     import shutil  # what it loads would cost every command
 
-    shutil.rmtree(path, ignore_errors=True)
+    if os.path.isdir(path):  # it would wait for a pipe
+        shutil.rmtree(path, ignore_errors=True)
     # The lock last: without it nobody would know that the rest is nobody's.
     with suppress(FileNotFoundError):
         os.unlink(path + _LOCK)

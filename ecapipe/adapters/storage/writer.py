@@ -211,10 +211,9 @@ def _target(folder: _Folder, name: str) -> str | None:
 def _identities(trees: Collection[str]) -> set[tuple[int, int]]:
     """By number, not by name: a file system may know a folder under several."""
     identities = set()
-    for tree in trees:
-        real = os.path.realpath(tree)
+    for path in (spelling for tree in trees for spelling in (os.path.realpath(tree), os.path.abspath(tree))):
         with suppress(OSError):
-            identities.add(_identity(os.stat(files.whole_repository(real) or real)))
+            identities.add(_identity(os.stat(files.whole_repository(path) or path)))
     return identities
 
 

@@ -93,8 +93,8 @@ def dpop_required(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="error", commit="warning", mcp=None),
-    means="The settings have no certificate, but the last commit had one, or the app uses the JWT flow. "
-    "Before a login, git is checked only if the tree holds a secret.",
+    means="The settings have no certificate, but the last commit had one, or the app uses the JWT "
+    "flow. Before a login, git is checked only if the project contains a secret.",
     why="A deploy is declarative: without the element, it removes the app's certificate, and every JWT login fails.",
     remedy="Restore the certificate. If you meant to remove it, commit that first.",
     source=guide(metadata.SETTINGS),
@@ -119,8 +119,8 @@ def certificate_dropped(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="note", deploy="error", mcp=None),
-    means="The app has its own global OAuth settings, but its oauthLink names an org other than the target. A note "
-    "if the target's org id is unknown.",
+    means="The app has its own global OAuth settings, but its oauthLink names an org other than the "
+    "target. A note if the target's org ID is unknown.",
     why="The link points to a consumer that doesn't exist in the target: the deploy fails.",
     remedy="Remove oauthLink before the deploy; Salesforce creates a new one.",
     source=f"{HELP}, Deploy an External Client App with a New Global OAuth Settings File",
@@ -170,7 +170,7 @@ def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="note", deploy="warning", mcp=None),
-    means="orgScopedExternalApp names an org other than the target. A note if the target's org id is unknown.",
+    means="orgScopedExternalApp names an org other than the target. A note if the target's org ID is unknown.",
     why="It ties the app to the org where it was created.",
     remedy="Remove orgScopedExternalApp before the deploy; Salesforce creates a new one.",
     source=guide(metadata.HEADER),
@@ -275,8 +275,8 @@ def jwt_without_certificate(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(deploy="warning"),
-    means="The settings hold the consumer key of an org other than the target. A note if the target's org id is "
-    "unknown.",
+    means="The settings hold the consumer key of an org other than the target. A note if the "
+    "target's org ID is unknown.",
     why="A key belongs to one org. Deployed to another, it makes two orgs share an identity, or the deploy fails.",
     remedy="Remove consumerKey and consumerSecret before the deploy, then retrieve the new ones.",
     source=guide(metadata.SETTINGS),
@@ -326,9 +326,9 @@ def _foreign(subject: RuleInput, element: str, *, org: str, type: Type, action: 
     file = subject.app.of(type)
     if target == "":
         yield subject.remark(
-            f"{element} of {subject.app.name} belongs to org {org}, which may not be the target: the target's org "
-            "id is unknown.",
-            "Pass the target with --target-org, and set its orgId in plugins.ecapipe.orgs of sfdx-project.json.",
+            f"{element} of {subject.app.name} belongs to org {org}, which may not be the target: the "
+            "target's org ID is unknown.",
+            "Specify the target with --target-org, and set its orgId in plugins.ecapipe.orgs of sfdx-project.json.",
             at=file,
             element=element,
             at_most="note",

@@ -96,8 +96,8 @@ def secret_in_history(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="error", commit="error"),
-    means="A file other than the settings holds the app's consumer secret. Files that git ignores are skipped; "
-    "before a login, so is a tree outside a repository.",
+    means="A file other than the settings holds the app's consumer secret. Files that git ignores "
+    "are skipped; before a login, so is a project outside a repository.",
     why="A copy in a script, a workflow or a note is easily committed, deployed and overlooked.",
     remedy="Remove the value, read it from the environment instead, and rotate it if the file was shared.",
     source="CWE-798, Use of Hard-coded Credentials",
@@ -117,8 +117,8 @@ def secret_elsewhere_in_tree(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="note", deploy="warning", commit="warning"),
-    means="No .gitignore pattern covers the app's global OAuth settings file. Before a login, git is checked only if "
-    "the tree holds a secret.",
+    means="No .gitignore pattern covers the app's global OAuth settings file. Before a login, git "
+    "is checked only if the project contains a secret.",
     why="The next retrieve may include the secret, and the next commit then adds it.",
     remedy="Add **/*.ecaGlblOauth-meta.xml to .gitignore.",
     source=guide(metadata.SETTINGS),
@@ -128,8 +128,8 @@ def settings_not_gitignored(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
         if file.path in subject.evidence.unignored:
             yield subject.remark(
-                f"No .gitignore covers the settings of {subject.app.name}: a retrieve may include the secret, "
-                "and a commit add it.",
+                f"No .gitignore pattern covers the settings file of {subject.app.name}: after a retrieve, "
+                "a commit may add the secret.",
                 _IGNORE.format(file.type),
                 at=file,
             )
@@ -163,17 +163,18 @@ def push_settings_secret_tracked(subject: RuleInput) -> Iterator[Remark]:
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="warning", mcp="error"),
     means="The file allows the web server flow without PKCE: isPkceRequired is false.",
-    why="An attacker can exchange an intercepted authorization code for a token. Hosted MCP servers require PKCE. "
-    "And false may not last: an org has been seen to reset it to true minutes after a deploy, so that clients "
-    'without PKCE failed with "missing required code challenge".',
+    why="An attacker can exchange an intercepted authorization code for a token. Hosted MCP "
+    "servers require PKCE. Also, false may not last: an org has been seen to reset it to true "
+    'minutes after a deploy, and clients without PKCE failed with "missing required code '
+    'challenge".',
     remedy="Set isPkceRequired to true, and have all clients send a code challenge.",
     source="RFC 9700, section 2.1.1; Salesforce Hosted MCP Servers, Create an External Client App",
 )
 def pkce_not_required(subject: RuleInput) -> Iterator[Remark]:
     if not subject.app.pkce_required:
         yield subject.remark(
-            f"{subject.app.name} allows the web server flow without PKCE. A deploy of false may not last: it has "
-            "been seen to turn true again within minutes.",
+            f"{subject.app.name} allows the web server flow without PKCE. The setting may not last: an "
+            "org has been seen to reset it within minutes after a deploy.",
             "Set isPkceRequired to true, and have all clients send a code challenge.",
             element="isPkceRequired",
         )
@@ -216,9 +217,10 @@ def scope_full(subject: RuleInput) -> Iterator[Remark]:
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="warning"),
     means="refreshTokenPolicyType is Infinite: refresh tokens stay valid until they are revoked or idle for 30 days.",
-    why="A leaked token works for as long as it is used. Salesforce expires tokens that are idle for 30 days, in "
-    "spite of this policy says: in sandboxes since 21 October 2026, elsewhere since 4 November 2026.",
-    remedy="Use SpecificInactivity or SpecificLifetime.",
+    why="A leaked token works for as long as it is used. Salesforce expires tokens that are idle "
+    "for 30 days, regardless of this policy: in sandboxes since 21 October 2026, elsewhere "
+    "since 4 November 2026.",
+    remedy="Set refreshTokenPolicyType to SpecificInactivity or SpecificLifetime.",
     source=f"{guide(metadata.OAUTH_POLICIES)}; RFC 9700, section 4.14",
     file_type=metadata.OAUTH_POLICIES,
 )
@@ -228,7 +230,7 @@ def refresh_token_never_expires(subject: RuleInput) -> Iterator[Remark]:
         "refreshTokenPolicyType",
         ("Infinite",),
         sentence="The refresh tokens of {} don't expire as long as they are used.",
-        action="Use SpecificInactivity or SpecificLifetime.",
+        action="Set refreshTokenPolicyType to SpecificInactivity or SpecificLifetime.",
     )
 
 
@@ -236,7 +238,7 @@ def refresh_token_never_expires(subject: RuleInput) -> Iterator[Remark]:
     levels=Levels(login="warning", deploy="warning", commit="warning"),
     means="ipRelaxationPolicyType lets the app's users bypass the org's IP restrictions.",
     why="A stolen token works from anywhere.",
-    remedy="Use Enforce, or Enforce_RelaxRefresh.",
+    remedy="Set ipRelaxationPolicyType to Enforce or Enforce_RelaxRefresh.",
     source=guide(metadata.OAUTH_POLICIES),
     file_type=metadata.OAUTH_POLICIES,
 )
@@ -246,7 +248,7 @@ def ip_relaxation_bypassed(subject: RuleInput) -> Iterator[Remark]:
         "ipRelaxationPolicyType",
         ("Bypass", "Bypass_2factor"),
         sentence="{} lets its users bypass the org's IP restrictions.",
-        action="Use Enforce, or Enforce_RelaxRefresh.",
+        action="Set ipRelaxationPolicyType to Enforce or Enforce_RelaxRefresh.",
     )
 
 
@@ -254,7 +256,7 @@ def ip_relaxation_bypassed(subject: RuleInput) -> Iterator[Remark]:
     levels=Levels(login="note", deploy="note", commit="note"),
     means="permittedUsersPolicyType is AllSelfAuthorized: every user in the org can authorize the app.",
     why="Admins don't control who uses the app, and see it only after its first use.",
-    remedy="Use AdminApprovedPreAuthorized with a permission set.",
+    remedy="Set permittedUsersPolicyType to AdminApprovedPreAuthorized, and assign a permission set.",
     source=guide(metadata.OAUTH_POLICIES),
     file_type=metadata.OAUTH_POLICIES,
 )
@@ -264,7 +266,7 @@ def all_users_self_authorized(subject: RuleInput) -> Iterator[Remark]:
         "permittedUsersPolicyType",
         ("AllSelfAuthorized",),
         sentence="Every user in the org can authorize {}.",
-        action="Use AdminApprovedPreAuthorized with a permission set.",
+        action="Set permittedUsersPolicyType to AdminApprovedPreAuthorized, and assign a permission set.",
     )
 
 
