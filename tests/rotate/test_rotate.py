@@ -266,7 +266,7 @@ def test_resume_alone_repeats_the_command_line(tmp_path: Path) -> None:
         result = scene.home / "result.json"
         result.write_text(again.out)
         alone = inside("app", "rotate", f"--resume={result}", **at)  # type: ignore[arg-type]
-        assert (alone.status, "need somewhere to go" in alone.err) == (2, True), "a file names no programs"
+        assert (alone.status, "must be delivered" in alone.err) == (2, True), "a file names no programs"
         secret = inside(*scene.words("--deliver", f"receiver {{variable}} {'A1b2C3d4' * 6}"), **at)  # type: ignore[arg-type]
         assert secret.status == 0, secret
         assert "may contain a secret" in inside("app", "rotate", "--resume", **at).err  # type: ignore[arg-type]
