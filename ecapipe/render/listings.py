@@ -119,7 +119,7 @@ def variables(variables: Sequence[VariableFacts], length: Length = "usual") -> I
                 yield clean(f"  {each.name:{width}}  {each.org or 'every org'}: {_VARIABLE_STATES[each.state]}")
         yield ""
     count = sum(each.state in ("set", "file") for each in shown)
-    yield (f"{count} of {len(shown)} variables are set. That of an org takes precedence over that of every org.")
+    yield (f"{count} of {len(shown)} variables are set. An org's own takes precedence over every org's.")
 
 
 def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
