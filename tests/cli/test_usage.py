@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -314,3 +315,12 @@ def test_help_names_every_variable_that_is_read_and_what_an_interrupt_leaves(tmp
     assert "SSH_CONNECTION" in read
     assert {name for name in read - of_the_system if not re.search(rf"\b{name}\b", page)} == set()
     assert "What finished is reported, and reports are written." in " ".join(page.split())
+
+
+def test_each_value_of_a_long_command_line_is_looked_at_once(tmp_path: Path) -> None:
+    words = [word for number in range(6000) for word in ("-o", f"o{number}=https://acme.my.salesforce.com")]
+    began = time.process_time()
+    ended = inside("run", *words, "--until", "nowhere", at=tmp_path)
+    assert ended.status == 2
+    # With the square of their number it would be 36 million looks.
+    assert time.process_time() - began < 5
