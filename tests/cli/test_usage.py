@@ -308,7 +308,7 @@ def test_help_names_every_variable_that_is_read_and_what_an_interrupt_leaves(tmp
     page = inside("help", "environment", at=tmp_path).out + inside("help", "exit-codes", at=tmp_path).out
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "ecapipe").rglob("*.py"))
     read = set(re.findall(r'environ(?:ment)?(?:\.get)?\("([A-Z_]+)"\)', sources))
-    of_the_system = {"DISPLAY", "HOME", "PATH", "SHELL", "WAYLAND_DISPLAY", "XDG_CONFIG_HOME"} | {
+    of_the_system = {"DISPLAY", "HOME", "PATH", "PWD", "SHELL", "WAYLAND_DISPLAY", "XDG_CONFIG_HOME"} | {
         "WSL_DISTRO_NAME",
         "WSL_INTEROP",
     }
