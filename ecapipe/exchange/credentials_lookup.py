@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ecapipe.credentials.sources import FetchedPair
+from ecapipe.exchange import sending
 from ecapipe.exchange.ports import CredentialsAccess
 from ecapipe.oauth import credentials_api
 from ecapipe.oauth.credentials_api import Consumer, StagedPair
@@ -42,10 +43,11 @@ _TRY_NEXT_ORG: Final = frozenset({rest_app_not_listed, rest_consumer_unknown})
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """An org, and an access token for it."""
+    """An org, an access token for it, and what sends the requests of one look-up there."""
 
     org: Org
     bearer: Secret
+    send: Send
 
     def error(self, problem: Problem) -> EcapipeError:
         return error_at(problem, self.org)
@@ -95,13 +97,14 @@ class CredentialsLookup:
         subject = login.username, app.name, key
         if subject not in self._results:
             try:
-                self._results[subject] = self._fetch(app, self._session(login), login.username, key)
+                session = replace(self._session(login), send=sending.bounded(self._access))
+                self._results[subject] = self._fetch(app, session, login.username, key)
             except EcapipeError as error:
                 self._results[subject] = error
         return self._results[subject]
 
     def _fetch(self, app: App, session: _Session, username: str, key: str | None) -> FetchedPair:
-        org, bearer, send = session.org, session.bearer, self._access.send
+        org, bearer, send = session.org, session.bearer, session.send
         app_id = self._app_ids_of(username, session).get(app.name)
         if app_id is None:
             raise session.error(rest_app_not_listed(app.name, org.host))
@@ -136,7 +139,7 @@ class CredentialsLookup:
 
     def _staged_pair(self, app_id: str, consumer: Consumer, session: _Session) -> StagedPair | None:
         request = credentials_api.staging(session.org, session.bearer, app_id, consumer)
-        return credentials_api.staged(self._access.send(request), session.org, session.bearer)
+        return credentials_api.staged(session.send(request), session.org, session.bearer)
 
     def _session(self, login: SfLogin) -> _Session:
         if login.username not in self._sessions:
@@ -145,7 +148,7 @@ class CredentialsLookup:
             bearer, instance_url = self._access.sf.access_token(login.username)
             # Once more, for a refresh can bring another address.
             org = selection.choose(instance_url, {}, self._allowed)
-            self._sessions[login.username] = _Session(org, bearer)
+            self._sessions[login.username] = _Session(org, bearer, self._access.send)
         return self._sessions[login.username]
 
     def _app_ids_of(self, username: str, session: _Session) -> dict[str, str]:
@@ -157,7 +160,7 @@ class CredentialsLookup:
     def _list_apps(self, session: _Session) -> Iterator[tuple[str, str]]:
         org, bearer = session.org, session.bearer
         for number in range(MAX_PAGES):
-            page = credentials_api.listed(self._access.send(credentials_api.usage(org, bearer, number)), org, bearer)
+            page = credentials_api.listed(session.send(credentials_api.usage(org, bearer, number)), org, bearer)
             yield from page.ids.items()
             # Orgs send the address of a next page on the last one, too; it leads to an empty page.
             if page.last or not page.ids:

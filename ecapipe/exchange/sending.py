@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from ecapipe.exchange.ports import NetworkAccess
+from ecapipe.exchange.ports import CredentialsAccess, NetworkAccess
 from ecapipe.oauth import dpop, messages
 from ecapipe.oauth.dpop import ProofKey
-from ecapipe.oauth.messages import Request, Response
-from ecapipe.problems.network import connection_failed, host_not_found, proxy_failed
+from ecapipe.oauth.messages import Request, Response, Send
+from ecapipe.problems.network import connection_failed, host_not_found, host_timed_out, proxy_failed
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
@@ -24,6 +24,9 @@ _NOT_SENT = frozenset({host_not_found, connection_failed, proxy_failed})
 
 _LONGEST_WAIT = 10.0
 """Seconds that a Retry-After is obeyed; a longer one is reported instead."""
+
+LONGEST_QUESTION = 120.0
+"""Seconds in which the last request of a question to an org has to begin: a page of many takes one."""
 
 
 def send(
@@ -46,6 +49,19 @@ def send(
             if not (transient and _wait(attempt, response.retry_after or 0.0, network, end)):
                 return response
     return send_once(_build(request), network)
+
+
+def bounded(network: NetworkAccess | CredentialsAccess) -> Send:
+    """Sends several requests of one question, which is begun now: raises `EcapipeError` (HostTimedOut) when they take
+    too long together, however quick each is."""
+    end = network.clock.seconds() + LONGEST_QUESTION
+
+    def send(request: Request) -> Response:
+        if network.clock.seconds() > end:
+            raise EcapipeError(host_timed_out(request.host))
+        return network.send(request)
+
+    return send
 
 
 def send_once(request: Request, network: NetworkAccess) -> Response:

@@ -47,9 +47,10 @@ _NEXT_LOGIN = frozenset(
 def find(target: Target, allowed: tuple[str, ...], world: World) -> Found:
     """The consumer, through the first login that may see it. Raises `EcapipeError`."""
     first: Problem | None = None
+    asking = replace(world, send=sending.bounded(world))
     for log_in in _logins(target.org, allowed, world):
         try:
-            return _find(target, log_in(), world)
+            return _find(target, log_in(), asking)
         except EcapipeError as error:
             problem = _words(error.problem, target)
             first = first or problem

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -179,6 +179,18 @@ def test_the_page_waits_for_the_end_of_its_login(port: int, problem: Problem | N
     assert said in text
     assert all(html.escape(action) in text for action in (problem.actions if problem else ()))
     assert ("is authorized" in text) == (problem is None)
+
+
+def test_pages_that_wait_keep_no_callback_out(port: int) -> None:
+    with concluding(port, 20) as (_, future), ExitStack() as stack:
+        page = request(port, f"{PATH}?{GOOD}").headers["Location"]
+        assert code(future) == CODE
+        for _ in range(80):
+            browser = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            browser.sendall(f"GET {page} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
+        assert request(port, f"{PATH}?{GOOD}").status == 400
+        # More pages than may wait are shown at once.
+        assert "Signed in" in request(port, page).text
 
 
 @pytest.mark.parametrize("released", [True, False])

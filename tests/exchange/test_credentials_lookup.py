@@ -14,6 +14,7 @@ from billing import app
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
+from ecapipe.events import Clock
 from ecapipe.exchange.credentials_lookup import MAX_SLOTS, CredentialsLookup
 from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.oauth.messages import Request, Response
@@ -21,6 +22,7 @@ from ecapipe.orgs import selection
 from ecapipe.orgs.org import Address, Org
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.credentials import rest_app_not_listed, rest_consumer_unknown, rest_login_missing
+from ecapipe.problems.network import host_timed_out
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
@@ -109,6 +111,22 @@ def test_pages_that_never_end_are_left_after_fifty() -> None:
     with pytest.raises(EcapipeError) as caught:
         ask(app(), ORG, KEY)
     assert (caught.value.problem.kind, len(api.paths)) == (rest_app_not_listed, 50)
+
+
+def test_pages_that_come_slowly_are_left_when_the_time_of_one_look_up_is_over() -> None:
+    api, now = Api(endless=True), 0.0
+
+    def drip(request: Request) -> Response:
+        nonlocal now
+        now += 50
+        return api(request)
+
+    clock = Clock(lambda: now, lambda: "2026-11-25T12:00:00+00:00")
+    world = replace(composition.real_world(Environment({})), send=drip, clock=clock)
+    ask = CredentialsLookup((), replace(world, sf=cast(SalesforceCli, FakeSf((ADMIN,)))))
+    with pytest.raises(EcapipeError) as caught:
+        ask(app(), ORG, KEY)
+    assert (caught.value.problem.kind, len(api.paths)) == (host_timed_out, 3)
 
 
 def test_consumers_without_end_are_not_asked_about_without_end() -> None:

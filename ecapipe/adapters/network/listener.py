@@ -20,6 +20,10 @@ from ecapipe.problems.problem import EcapipeError, Problem
 _GRACE = 1.0
 """Seconds that a browser has to fetch the clean page before the site closes."""
 
+_MOST_WAITING = 32
+"""Pages that wait for the end of their login at the same time: half of the connections that `site.Server` takes, so
+that other callbacks get through."""
+
 _GRANTED, _REFUSED = "/ecapipe/signed-in", "/ecapipe/not-authorized"
 
 _ELSEWHERE = (
@@ -72,6 +76,7 @@ class _Callbacks:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._owed = 0
+        self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self._landings: dict[str, CallbackReply] = {}
         for url in sorted(callback_urls):
             try:
@@ -96,6 +101,15 @@ class _Callbacks:
     def landed(self, path: str) -> CallbackReply | None:
         """What the clean page at `path` tells of."""
         return self._landings.get(path)
+
+    def settle(self, landed: CallbackReply) -> CallbackReply:
+        """What became of a login; unless too many pages wait to hear that."""
+        if not self._waiting.acquire(blocking=False):
+            return landed
+        try:
+            return landed.settled()
+        finally:
+            self._waiting.release()
 
     def shown(self) -> None:
         """A browser has its clean page."""
@@ -156,7 +170,7 @@ class _CallbackHandler(site.Handler):
         if landed := callbacks.landed(path):
             try:
                 # On a thread of its own: other requests are answered meanwhile.
-                landed = landed.settled()
+                landed = callbacks.settle(landed)
                 self.card(HTTPStatus.OK, landed.title, landed.sentence, landed.verdict)
             finally:
                 callbacks.shown()
