@@ -244,8 +244,7 @@ def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:
     kept = [
         word
         for option in _each_option(run.options or (), parameters)
-        if option.name in _OF_RESULT
-        and all(_is_below(folder) for folder in option.folders)
+        if option.name in _OF_RESULT and all(_is_below(folder) for folder in option.folders)
         for word in option.words
     ]
     if any(REDACTED in word for word in kept):
