@@ -20,7 +20,7 @@ from ecapipe.documents.recorded_runs import FINGERPRINT
 from ecapipe.documents.rotation_record import RecordedRotation, RotationRecord
 from ecapipe.events import TokenFate
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
-from ecapipe.problems.usage import malformed_result, run_not_found
+from ecapipe.problems.usage import malformed_result, run_going_on, run_not_found
 from ecapipe.rotate.ports import Ended, HandedOver, RotationTools
 from ecapipe.secret import Secret
 
@@ -132,17 +132,40 @@ def write_run(environment: Environment, run: RecordedRotation) -> None:
     """Write down what came of a run so far; the records of old runs go. Raises `EcapipeError`."""
     folder = state.folder(environment, _RUNS)
     writer.write(os.path.join(folder, f"{run.result.run}.json"), codec.encode(run), private=True)
-    for name in sorted(os.listdir(folder))[:-_KEPT]:
-        with suppress(FileNotFoundError):  # another run was faster
-            os.unlink(os.path.join(folder, name))
+    for name in run_names(environment)[:-_KEPT]:
+        for suffix in (".json", ".lock"):
+            with suppress(FileNotFoundError):  # another run was faster
+                os.unlink(os.path.join(folder, f"{name}{suffix}"))
+
+
+def run_names(environment: Environment) -> list[str]:
+    """The recorded runs, the oldest first. Raises `EcapipeError` (StateDirectoryUnusable)."""
+    try:
+        names = os.listdir(state.existing(environment, _RUNS))
+    except FileNotFoundError:
+        return []
+    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+
+def going_on(environment: Environment, run: str) -> AbstractContextManager[None]:
+    """While the context lasts, a run counts as one that goes on. Raises `EcapipeError`."""
+    return state.lock(os.path.join(state.folder(environment, _RUNS), f"{run}.lock"), run_going_on(run))
+
+
+def is_going_on(environment: Environment, run: str) -> bool:
+    """Whether some process is at work on it."""
+    try:
+        with going_on(environment, run):
+            return False
+    except EcapipeError:
+        return True
 
 
 def read_run(environment: Environment, name: str) -> RecordedRotation:
     """What came of the run of this name; of the latest for an empty one. Raises `EcapipeError` (RunNotFound,
     MalformedResult)."""
-    folder, runs = state.existing(environment, _RUNS), list[str]()
+    folder, runs = state.existing(environment, _RUNS), run_names(environment)
     with suppress(FileNotFoundError):
-        runs = sorted(each.removesuffix(".json") for each in os.listdir(folder) if each.endswith(".json"))
         if name in runs or (runs and not name):
             # Names tell seconds alone.
             paths = [os.path.join(folder, f"{each}.json") for each in ([name] if name else runs)]
@@ -153,7 +176,6 @@ def read_run(environment: Environment, name: str) -> RecordedRotation:
                 return codec.parse(data, RecordedRotation)
             except (MalformedRecord, NewerVersion) as error:
                 raise EcapipeError(malformed_result(path, str(error))) from None
-    # The runs that the command runs list shows are others.
     problem = run_not_found(name or None, runs, resumes=True)
     raise EcapipeError(
         replace(

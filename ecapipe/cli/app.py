@@ -7,12 +7,9 @@ from typing import Final
 import typer
 
 from ecapipe.cli.commands import Group
+from ecapipe.cli.help import COMMANDS
 
-commands = typer.Typer(
-    cls=Group,
-    help="List, check, probe, protect and rotate the external client apps of a project, and save their secrets.",
-    rich_markup_mode=None,
-)
+commands = typer.Typer(cls=Group, help=COMMANDS["app"].summary, rich_markup_mode=None)
 
 # In the order of the overview: from what only looks to what changes something.
 MODULES: Final = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -209,11 +210,10 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
         project, orgs, _options(flags, orgs.allowed, environment.get("SF_AUDIENCE_URL")), done
     )
     report, outcomes = Report(), pipeline.Outcomes()
-    emit = _emit(session, flags, report, outcomes)
-    try:
+    with ExitStack() as stack:
+        stack.callback(world.close_connections)
+        emit = _emit(session, flags, report, outcomes, stack)
         pipeline.run(request, world, rotation_tools.tools(environment), emit, outcomes)
-    finally:
-        world.close_connections()
     warnings = report.warnings if session.json else ()
     return session.finish(lambda: _result(report, outcomes), _lines(report, outcomes, flags), report.status, warnings)
 
@@ -236,8 +236,11 @@ def _options(flags: RotateFlags, allowed: tuple[str, ...], audience: str | None)
     )
 
 
-def _emit(session: CommandSession, flags: RotateFlags, report: Report, outcomes: dict[Subject, Outcome]) -> Emit:
-    """What hears of events: the report, the record for --resume, the display."""
+def _emit(
+    session: CommandSession, flags: RotateFlags, report: Report, outcomes: dict[Subject, Outcome], stack: ExitStack
+) -> Emit:
+    """What hears of events: the report, the record for --resume, the display. Until the end of `stack`, the run is
+    one that goes on."""
     from ecapipe.events import RunEnded
     from ecapipe.render import log
     from ecapipe.render.plain_display import PlainDisplay
@@ -252,23 +255,36 @@ def _emit(session: CommandSession, flags: RotateFlags, report: Report, outcomes:
             report(event)
             log.log(event)
             if not flags.dry_run:
-                _record(session, report, outcomes, event)
+                _record(session, report, outcomes, event, stack)
             if not session.json:
                 display(event)
 
     return emit
 
 
-def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Outcome], event: Event) -> None:
+def _record(
+    session: CommandSession, report: Report, outcomes: dict[Subject, Outcome], event: Event, stack: ExitStack
+) -> None:
     """Write down what came of the run so far: a rotation that succeeded is not done twice."""
     from ecapipe.adapters import rotation_tools
+    from ecapipe.documents import run_summary
     from ecapipe.documents.rotation_record import RecordedRotation
-    from ecapipe.events import RunEnded, SubjectFinished
+    from ecapipe.events import RunEnded, RunPlanned, SubjectFinished
 
-    if not isinstance(event, SubjectFinished | RunEnded):
+    if not isinstance(event, RunPlanned | SubjectFinished | RunEnded):
         return
     try:
-        run = RecordedRotation(folder=os.getcwd(), arguments=session.arguments, result=_result(report, outcomes))
+        if isinstance(event, RunPlanned):
+            stack.enter_context(rotation_tools.going_on(session.environment, report.run))
+            return
+        repeatable, ended = session.arguments is not None, isinstance(event, RunEnded)
+        summary = run_summary.summarize_rotation(report, ended=ended, repeatable=repeatable)
+        run = RecordedRotation(
+            folder=os.getcwd(),
+            arguments=session.arguments,
+            recorded=results.RecordedRun.of(summary),
+            result=_result(report, outcomes),
+        )
         rotation_tools.write_run(session.environment, run)
     except EcapipeError as error:
         # What was rotated is rotated: a full disk is no reason to call it failed.

@@ -33,7 +33,7 @@ _FLAGS: Final[Mapping[str, str]] = {
     "--project-dir": "Specify the project with --source-dir.", "--app": "Select an app with --name.",
     "--test-level": "ecapipe doesn't deploy. Use sf project deploy start.", "--no-browser": "Use --browser none.",
     "--quiet": "Use --concise.", "-q": "Use --concise.", "--yes": "Use --no-prompt.", "-y": "Use --no-prompt.",
-    "-v": "Use --verbose, or ecapipe --version.",
+    "-v": "Use --verbose, or ecapipe --version.", "-V": "Use ecapipe --version.",
 }  # fmt: skip
 _WORDS: Final[Mapping[str, str]] = {
     "commands": "To list the commands: ecapipe --help",
@@ -67,7 +67,8 @@ def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[s
     for parameter, times in Counter(order).items():
         value = values.get(parameter.name)
         if parameter.param_type_name != "option":
-            if "" in (value if isinstance(value, tuple | list) else (value,)):
+            given = value if isinstance(value, tuple | list) else (value,)
+            if any(isinstance(each, str) and not each.strip() for each in given):
                 yield f"{parameter.metavar.strip('[]')} is empty."
             continue
         if parameter.is_flag:
@@ -78,7 +79,7 @@ def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[s
         for each in value if isinstance(value, tuple | list) else (value,):
             if not str(each).strip():
                 yield f"{flag} expects a value, but it is empty."
-            elif str(each).partition("=")[0] in known:
+            elif str(each).partition("=")[0] in known or (re.match("-[^-]", str(each)) and str(each)[:2] in known):
                 yield f"{flag} expects a value, but is followed by another flag."
 
 
@@ -88,6 +89,8 @@ def _too_many(words: Sequence[str], word: str, command: Any, path: str) -> Probl
     flag = next((each for each in reversed(before) if each.startswith("-")), None)
     repeatable = {name for each in command.params if getattr(each, "multiple", False) for name in each.opts}
     hints = [f"Repeat the flag for each value: {flag} VALUE {flag} VALUE"] if flag in repeatable else []
+    if flag is None and any("--name" in each.opts for each in command.params):
+        hints = ["Select an app with --name."]
     return usage_error(f"Unexpected argument: {word}.", path, *hints)
 
 

@@ -138,7 +138,7 @@ def _parse_target(value: str, command: str, trees: Sequence[str]) -> ReportTarge
     """A value of ``--report``, FORMAT=PATH."""
     format, _, path = value.partition("=")
     formats = f"Formats: {', '.join(FORMATS)}."
-    if path in ("", "-"):
+    if not format or path in ("", "-"):
         raise _usage_error(command, f"Expected --report to be FORMAT=PATH, not {value}.", formats)
     if format not in FORMATS:
         raise _usage_error(command, f"Unknown report format: {format}.", *did_you_mean(format, FORMATS), formats)

@@ -162,6 +162,8 @@ def _check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[st
     if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
         raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
     words = join_values(args)
+    if sum(map(_is_resume, words)) > 1:
+        raise EcapipeError(usage_error(f"{FLAG} can only be given once.", ctx.command_path))
     mistakes.refuse(ctx, command, [word for word in words if word != f"{FLAG}="])
     return words
 

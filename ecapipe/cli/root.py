@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Final
 
@@ -33,7 +34,7 @@ def main(words: list[str], interrupts: Interrupts) -> int:
 
     Raises `BrokenPipeError` and `Unwritten` where the output does not take what was done.
     """
-    words = _spell_out(words)
+    words = _spell_out(list(_apart(words)))
     session = open_session(words, environment.process(), sys.stdout, sys.stderr, interrupts)
     command = _command_name(words)
     try:
@@ -81,19 +82,33 @@ def _run(words: list[str], session: CommandSession) -> int:
         return end.exit_code
 
 
+def _apart(words: Sequence[str]) -> Iterator[str]:
+    """``-o=VALUE`` in two words, as `sf` takes it."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            yield word
+            yield from rest
+        elif re.match("-[a-z]=", word):
+            yield from (word[:2], word[3:])
+        else:
+            yield word
+
+
 def _spell_out(words: list[str]) -> list[str]:
-    """``help COMMAND`` as the flag of that command."""
-    if words[0] == help.HELP and [word for word in words[1:] if not word.startswith("-")][:1] != []:
-        topic = [word for word in words[1:] if word != "--help"]
-        return words if topic[0] in help.TOPICS else [*topic, "--help"]
+    """``help COMMAND`` as the flag of that command, which may be written as `sf` does, ``app:list``."""
+    topic = [word for word in words[1:] if word not in ("-h", "--help")]
+    if words[0] == help.HELP and topic and topic[0] not in (*help.TOPICS, help.HELP):
+        return [*topic[0].split(":"), *topic[1:], "--help"]
     return words
 
 
 def _help(words: list[str], session: CommandSession) -> int:
-    """Print the overview, or the page of a topic; raises `EcapipeError` (UsageError) for what is neither."""
-    names = [word for word in words if word not in ("-h", "--help")]
-    if names and (names[0] not in help.TOPICS or names[1:]):
-        raise EcapipeError(mistakes.unknown_word(names, "ecapipe", [*COMMANDS, *help.TOPICS]))
+    """Print the overview, or the page of a topic; raises `EcapipeError` (UsageError) for more words."""
+    names = [word for word in words if word not in ("-h", "--help", help.HELP)]
+    extra = names[1:] if names[:1] and names[0] in help.TOPICS else names
+    if extra:
+        raise EcapipeError(usage_error(f"Unexpected argument: {extra[0]}.", "ecapipe"))
     lines = help.topic(names[0]) if names else help.overview(full=True)
     text.write(session.out, lines)
     return 0

@@ -29,7 +29,7 @@ from ecapipe.documents.run_document import (
     Version,
 )
 from ecapipe.documents.run_document import Stage as RunStage
-from ecapipe.documents.run_states import RunState
+from ecapipe.documents.run_states import RunCommand, RunState
 from ecapipe.events import ROTATION_STAGES, VariableState
 from ecapipe.problems.problem import Category
 from ecapipe.protect.scanners import TOOLS
@@ -600,10 +600,11 @@ class RecordedRun(Document):
     command: Annotated[
         str | None,
         Meta(
-            description="The command that resumes the run; null: nothing is left to do, or the run is still in "
-            "progress."
+            description="The command that resumes the run; null: nothing is left to do, the run is in progress, "
+            "or its command line was not recorded."
         ),
     ]
+    command_name: Annotated[RunCommand, Meta(description="The command that was run.")] = "ecapipe run"
 
     @classmethod
     def of(cls, summary: RunSummary) -> RecordedRun:
@@ -625,6 +626,17 @@ class RunsShow(Result, kw_only=True):
     @classmethod
     def of(cls, summary: RunSummary, report: Report) -> RunsShow:
         return cls(recorded=RecordedRun.of(summary), result=codec.convert(report.result(), RunResult))
+
+
+class RotationShow(Result, kw_only=True):
+    """Of a rotation."""
+
+    recorded: RecordedRun
+    result: AppRotate
+
+    @classmethod
+    def of(cls, summary: RunSummary, result: AppRotate) -> RotationShow:
+        return cls(recorded=RecordedRun.of(summary), result=result)
 
 
 class Levels(Document):

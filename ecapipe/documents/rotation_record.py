@@ -10,7 +10,7 @@ from msgspec import structs
 from ecapipe.documents import codec
 from ecapipe.documents.codec import Result
 from ecapipe.documents.json_object import MalformedRecord, NewerVersion
-from ecapipe.documents.results import AppRotate
+from ecapipe.documents.results import AppRotate, RecordedRun
 
 
 class RotationRecord(Result, kw_only=True):
@@ -31,10 +31,12 @@ class RotationRecord(Result, kw_only=True):
 
 
 class RecordedRotation(Result, kw_only=True):
-    """What came of a run, and the command line that serves it again in its folder, if that may be recorded."""
+    """What came of a run, how it stands, and the command line that serves it again in its folder, if that may be
+    recorded."""
 
     folder: str
     arguments: Sequence[str] | None
+    recorded: RecordedRun
     result: AppRotate
 
 

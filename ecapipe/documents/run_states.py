@@ -6,3 +6,4 @@ from typing import Literal
 
 # Apart from what reads records: every result is declared together, and needs no journal to be.
 RunState = Literal["going", "ended", "interrupted", "brokenOff"]
+RunCommand = Literal["ecapipe run", "ecapipe app rotate"]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ecapipe.documents.journal_lines import JournalRecord
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Report
-from ecapipe.documents.run_states import RunState
+from ecapipe.documents.run_states import RunCommand, RunState
 from ecapipe.problems.problem import command
+
+if TYPE_CHECKING:
+    from ecapipe.documents.rotation_record import RecordedRotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,19 @@ class RunSummary:
     failed: int
     skipped: int
     open: int
+    command_name: RunCommand = "ecapipe run"
+    repeatable: bool = True
+    """Whether the command line is recorded, so that the run is resumed by its name alone."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether something is left to do, and no other process is at it."""
+        return self.state != "going" and self.failed + self.open > 0
 
     @property
     def command(self) -> str | None:
-        """The command that resumes the run; None if there is nothing left to do, or another process is at it."""
-        if self.state == "going" or not self.failed + self.open:
-            return None
-        return command("ecapipe run", resume=self.run)
+        """The command that resumes the run, if it needs nothing else."""
+        return command(self.command_name, resume=self.run) if self.resumable and self.repeatable else None
 
 
 def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:
@@ -58,6 +68,47 @@ def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:
         failed=count["failed"],
         skipped=count["skipped"],
         open=count["open"],
+    )
+
+
+def summarize_rotation(report: Report, *, ended: bool, repeatable: bool) -> RunSummary:
+    """How a rotation stands, of which `report` is told while it goes on."""
+    count = Counter(end.word for end in report.conclusions().values())
+    state: RunState = "interrupted" if report.interrupted else "ended"
+    return RunSummary(
+        run=report.run,
+        started_at=report.started_at,
+        state=state if ended else "going",
+        status=report.status if ended else None,
+        projects=tuple(project.root for project in report.projects),
+        shard=None,
+        resumes=None,
+        planned=count.total(),
+        finished=count["succeeded"],
+        failed=count["failed"],
+        skipped=count["skipped"],
+        open=count.total() - count["succeeded"] - count["failed"] - count["skipped"],
+        command_name="ecapipe app rotate",
+        repeatable=repeatable,
+    )
+
+
+def of_rotation(rotation: RecordedRotation, *, going: bool) -> RunSummary:
+    """The same, read back; one that no process is at was broken off, if it did not end."""
+    recorded = rotation.recorded
+    state = "brokenOff" if recorded.state == "going" and not going else recorded.state
+    counts = {name: getattr(recorded.targets, name) for name in ("planned", "finished", "failed", "skipped", "open")}
+    return RunSummary(
+        run=recorded.run,
+        started_at=recorded.started_at,
+        state=state,
+        status=recorded.status,
+        projects=tuple(recorded.projects),
+        shard=None,
+        resumes=None,
+        **counts,
+        command_name=recorded.command_name,
+        repeatable=rotation.arguments is not None,
     )
 
 

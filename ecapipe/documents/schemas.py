@@ -36,7 +36,7 @@ _RESULTS: Final[dict[str, tuple[list[Any], list[int]]]] = {
     "manifest": ([results.Manifest], [0]),
     "run": ([RunResult], [0, 1, PARTIAL, WAITING, INTERRUPTED]),
     "runs-list": ([results.RunsList], [0]),
-    "runs-show": ([results.RunsShow], [0]),
+    "runs-show": ([results.RunsShow, results.RotationShow], [0]),
 }
 """The results and the exit statuses of each command, whose name has blanks for hyphens."""
 

@@ -29,9 +29,12 @@ from ecapipe.secret import Secret, mask, redact
 MAX_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""
 
-MAX_CONSUMERS: Final = 100
-"""Consumers of one app that are read. Each may be asked about by itself: without a bound one large page would be
-followed by thousands of requests."""
+_MAX_CONSUMERS: Final = MAX_PAGES * credentials_api.PAGE_SIZE
+"""Consumers of one app that are read: as many as that many pages have."""
+
+MAX_SLOTS: Final = 100
+"""Consumers of one app whose slot is looked into, each with a request of its own: without a bound a page of some
+megabytes would be followed by thousands."""
 
 _TRY_NEXT_ORG: Final = frozenset({rest_app_not_listed, rest_consumer_unknown})
 """Problems of an org that does not have the consumer: another one may."""
@@ -168,11 +171,11 @@ class CredentialsLookup:
                 return consumer
         host = session.org.host
         # The key may be one that is staged, and not yet in use.
-        for consumer in consumers:
+        for consumer in consumers[:MAX_SLOTS]:
             pair = self._staged_pair(app_id, consumer, session)
             if pair and pair.key == key:
                 raise session.error(rest_pair_staged(app.name, host, mask(key)))
-        raise session.error(rest_consumer_unknown(app.name, host, mask(key), _mask_keys(consumers)))
+        raise session.error(rest_consumer_unknown(app.name, host, mask(key), _mask_keys(consumers[:MAX_SLOTS])))
 
 
 def list_consumers(org: Org, bearer: Secret, app_id: str, send: Send) -> list[Consumer]:
@@ -183,9 +186,9 @@ def list_consumers(org: Org, bearer: Secret, app_id: str, send: Send) -> list[Co
         known = credentials_api.known(send(credentials_api.consumers(org, bearer, app_id, page)), org, bearer)
         consumers += known.consumers
         page = known.next
-        if page is None or not known.consumers or len(consumers) >= MAX_CONSUMERS:
+        if page is None or not known.consumers or len(consumers) >= _MAX_CONSUMERS:
             break
-    return consumers[:MAX_CONSUMERS]
+    return consumers[:_MAX_CONSUMERS]
 
 
 def _only_consumer(app: App, consumers: Sequence[Consumer], session: _Session) -> Consumer:

@@ -15,7 +15,7 @@ from ecapipe.events import (
     SubjectNames,
     VariableFacts,
 )
-from ecapipe.problems.problem import INTERRUPTED, Kind, command
+from ecapipe.problems.problem import INTERRUPTED, Kind, command, option
 from ecapipe.render.screen import PLAIN, Screen, split_command
 from ecapipe.render.text import clean, ending, location, plural, split_sentences, success, without_names
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ecapipe.check.rules.rule import Rule
     from ecapipe.documents.health import Check, Stored
     from ecapipe.documents.report import Report
+    from ecapipe.documents.results import AppRotate
     from ecapipe.documents.run_summary import RunSummary
     from ecapipe.documents.verdicts import ProbeCheck, Verdict
     from ecapipe.protect.protection import Protection
@@ -118,7 +119,7 @@ def variables(variables: Sequence[VariableFacts], length: Length = "usual") -> I
                 yield clean(f"  {each.name:{width}}  {each.org or 'every org'}: {_VARIABLE_STATES[each.state]}")
         yield ""
     count = sum(each.state in ("set", "file") for each in shown)
-    yield (f"{count} of {len(shown)} variables are set. That of an org takes precedence over that of every org.")
+    yield (f"{count} of {len(shown)} variables are set. An org's own takes precedence over every org's.")
 
 
 def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
@@ -127,7 +128,7 @@ def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: 
         yield "No saved logins. To save one: ecapipe run --save"
     elif length == "usual":
         yield from screen.table(
-            ("App", "Org", "Username", "Flow", "Refreshable", "Saved In", "Last Used", "Expires If Unused By"),
+            ("App", "Org", "Username", "Flow", "Refresh", "Saved In", "Last Used", "Expires If Unused By"),
             [
                 (
                     clean(login.app),
@@ -380,11 +381,18 @@ def runs(runs: Sequence[RunSummary], length: Length = "usual", screen: Screen = 
         yield from (clean(run.run) for run in runs)
     else:
         rows = [
-            (each.run, _state(each), f"{each.finished} of {each.planned}", str(each.failed), ", ".join(each.projects))
+            (
+                each.run,
+                each.command_name.rpartition(" ")[2],
+                _state(each),
+                f"{each.finished} of {each.planned}",
+                str(each.failed),
+                ", ".join(each.projects),
+            )
             for each in runs
         ]
         cells = [tuple(map(clean, row)) for row in rows]
-        yield from screen.table(("Run", "Status", "Done", "Failed", "Project"), cells)
+        yield from screen.table(("Run", "Command", "Status", "Done", "Failed", "Project"), cells)
     if length == "verbose":
         for run in runs:
             yield from ("", screen.paint(clean(run.run), "heading"), *(f"  {line}" for line in _continuation(run)))
@@ -392,14 +400,34 @@ def runs(runs: Sequence[RunSummary], length: Length = "usual", screen: Screen = 
 
 def run(summary: RunSummary, report: Report, length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
     """``runs show``: the run, how to resume it, and unless concise a line per login with the reason of a failure."""
+    yield from _head(summary, "Logins", screen)
+    if length != "concise":
+        yield from _logins(report, verbose=length == "verbose")
+
+
+def rotation(
+    summary: RunSummary, result: AppRotate, length: Length = "usual", screen: Screen = PLAIN
+) -> Iterator[str]:
+    """``runs show`` of a rotation, in the same way."""
+    yield from _head(summary, "Rotations", screen)
+    if length == "concise":
+        return
+    for done in result.successes:
+        delivered = f", delivered to {', '.join(done.delivered)}" if done.delivered else ""
+        yield clean(f"  {done.app}@{done.org}: key {done.consumer_key}{delivered}")
+    for failure in result.failures:
+        yield clean(f"  {failure.app}@{failure.org}: failed: {failure.name}: {failure.message}")
+        if length == "verbose":
+            yield from (f"      {clean(action)}" for action in failure.actions)
+
+
+def _head(summary: RunSummary, noun: str, screen: Screen) -> Iterator[str]:
     yield screen.paint(clean(f"Run {summary.run}: {_state(summary)}"), "heading")
     yield f"  Started: {clean(summary.started_at)}"
     yield from (f"  Project: {clean(project)}" for project in summary.projects)
     counts = f"{summary.finished} done, {summary.failed} failed, {summary.skipped} skipped, {summary.open} left"
-    yield f"  Logins: {summary.planned} planned, {counts}"
+    yield f"  {noun}: {summary.planned} planned, {counts}"
     yield from (f"  {line}" for line in _continuation(summary))
-    if length != "concise":
-        yield from _logins(report, verbose=length == "verbose")
 
 
 def _logins(report: Report, *, verbose: bool) -> Iterator[str]:
@@ -429,6 +457,8 @@ def _continuation(run: RunSummary) -> Iterator[str]:
         yield f"Resumes: {clean(run.resumes)}"
     if run.command:
         yield f"To resume: {clean(run.command)}"
+    elif run.resumable:
+        yield f"To resume: repeat the command, with {option('resume', run.run)}"
 
 
 def _state(run: RunSummary) -> str:

@@ -21,6 +21,9 @@ _WORD: Final = 40
 _SHORT: Final = 16
 """A column whose cells all are no longer holds counts, outcomes or times: it is wrapped when nothing else helps."""
 
+_SEPARATORS: Final = "/@._:-"
+"""A word may be broken behind one of these."""
+_PARTS: Final = re.compile(rf"[^{_SEPARATORS}]*[{_SEPARATORS}]?")
 _PAINT: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 _COMMAND: Final = r"(?:ecapipe|git|sf|npm|pip|pipx|uv|python3?|chmod) "
@@ -128,18 +131,21 @@ class Screen:
             yield from (first, *rest)
 
     def _widths(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int] | None:
-        """The width of each column, the widest made narrower first; None if that leaves too little."""
+        """The width of each column, the widest made narrower first; None if that would break names."""
         columns = list(zip(heads, *rows, strict=True))
         widths = [max(map(len, column)) for column in columns]
         room = self.width - _GAP * (len(widths) - 1)
-        # Words stay whole if that is possible, and so do short cells, while a long word beside them can be broken.
-        words = [min(_WORD, max(len(word) for cell in column for word in cell.split() or [""])) for column in columns]
+        texts = [[word for cell in column for word in cell.split()] or [""] for column in columns]
+        words = [min(_WORD, max(map(len, each))) for each in texts]
         cells = [max(map(len, cells), default=0) for _, *cells in columns]
         short = [cell if word <= cell <= _SHORT else word for cell, word in zip(cells, words, strict=True)]
-        least = _narrowed(short, room, _SHORT)
-        if sum(least) > room:
-            least = _narrowed(words, room, _LEAST)
-        if sum(least) > room:
+        # Words stay whole, for they may be names to be copied, and so do short cells, if that is possible: paths are
+        # broken first, then words, behind their separators.
+        floors = [_LEAST if any("/" in word for word in each) else _WORD for each in texts]
+        parts = [max(len(part) for word in each for part in _PARTS.findall(word) or [""]) for each in texts]
+        choices = (_narrowed(*each, room) for each in ((short, floors), (words, floors), (words, parts)))
+        least = next((choice for choice in choices if sum(choice) <= room), None)
+        if least is None:
             return None
         while (excess := sum(widths) - room) > 0:
             number = max(range(len(widths)), key=lambda column: (widths[column] > least[column], widths[column]))
@@ -159,12 +165,14 @@ PLAIN: Final = Screen()
 """No terminal."""
 
 
-def _narrowed(widths: Sequence[int], room: int, least: int) -> list[int]:
-    """The widths where they need more than `room`, the widest made narrower first, down to `least`: that of the last
-    columns at that, since names to be copied stand before them."""
+def _narrowed(widths: Sequence[int], floors: Sequence[int], room: int) -> list[int]:
+    """The widths where they need more than `room`, the widest made narrower first, down to its floor."""
     narrowed = list(widths)
-    while sum(narrowed) > room and max(narrowed) > least:
-        narrowed[max(range(len(narrowed)), key=lambda column: (narrowed[column], column))] -= 1
+    while sum(narrowed) > room:
+        wide = [column for column, width in enumerate(narrowed) if width > max(floors[column], _LEAST)]
+        if not wide:
+            break
+        narrowed[max(wide, key=lambda column: (narrowed[column], column))] -= 1
     return narrowed
 
 
@@ -193,7 +201,7 @@ def fold(cell: str, width: int) -> list[str]:
             continue
         lines += [line] if line else []
         while len(word) > width:
-            cut = max(word.rfind(mark, 0, width) for mark in "/@.-_:") + 1
+            cut = max(word.rfind(mark, 0, width) for mark in _SEPARATORS) + 1
             cut = cut if cut > width // 2 else width
             lines.append(word[:cut])
             word = word[cut:]

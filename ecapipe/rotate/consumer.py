@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 
 from ecapipe.exchange import sending
-from ecapipe.exchange.credentials_lookup import MAX_PAGES, list_consumers
+from ecapipe.exchange.credentials_lookup import MAX_PAGES, MAX_SLOTS, list_consumers
 from ecapipe.oauth import credentials_api
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs import selection
@@ -116,12 +116,12 @@ def _find(target: Target, session: Session, world: World) -> Found:
         if consumer.key == target.key:
             return Found(session, app_id, consumer)
     # The key may be one that waits, or one that was replaced.
-    for consumer in consumers:
+    for consumer in consumers[:MAX_SLOTS]:
         found = Found(session, app_id, consumer)
         read_slot(found, world)
         if found.slot and found.slot.key == target.key:
             return found
-    keys = [mask(consumer.key) for consumer in consumers]
+    keys = [mask(consumer.key) for consumer in consumers[:MAX_SLOTS]]
     raise error_at(rest_consumer_unknown(target.app.name, org.host, mask(target.key), keys), org)
 
 

@@ -87,7 +87,7 @@ def test_a_flag_binds_the_token_of_an_app_that_does_not_require_it_and_the_plan_
 def test_a_printed_token_that_is_bound_says_that_it_needs_a_proof(org: Org) -> None:
     printed = run(org, "Nightly", "--print-token", "header")
     assert printed.out.startswith("Authorization: DPoP 00D")
-    assert "needs a proof" in printed.err
+    assert "no request with it can be proved" in printed.err
     assert get(org, USERINFO, printed).text == "Bad_OAuth_Token"
 
 

@@ -316,7 +316,7 @@ def test_resume_alone_is_refused_in_another_folder(half: Batch, home: Path, tmp_
     state = {"ECAPIPE_STATE_DIR": str(home / ".local/state/ecapipe")}
     ended = inside("run", "--resume", name, "--json", at=tmp_path, **state)
     assert (ended.status, ended.document["name"]) == (2, "OptionsNotRepeatable")
-    assert f"cd {home} && ecapipe run --resume {name}" in ended.document["actions"]
+    assert f"Change to that folder: cd {home} && ecapipe run --resume {name}" in ended.document["actions"]
 
 
 def test_options_that_look_like_a_secret_are_not_recorded(orgs: Batch, home: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,12 @@ WRONG = {
     "run --json=1": (2, "UsageError", "--json doesn't take a value."),
     "run --resume=": (2, "UsageError", "--resume expects a run or a file"),
     "run --resume a --resume b": (2, "UsageError", "--resume can only be given once."),
+    "run --resume --resume": (2, "UsageError", "--resume can only be given once."),
+    "run -o=": (2, "UsageError", "--target-org expects a value, but it is empty."),
+    "run -n -dproject": (2, "UsageError", "--name expects a value, but is followed by another flag."),
+    "run Billing": (2, "UsageError", "Select an app with --name."),
+    "help help run": (2, "UsageError", "Unexpected argument: run."),
+    "help environment more": (2, "UsageError", "Unexpected argument: more."),
     "commands": (2, "UsageError", "ecapipe --help"),
     "version": (2, "UsageError", "ecapipe --version"),
     "app:list": (2, "UsageError", "Did you mean ecapipe app list?"),
@@ -220,6 +227,8 @@ def test_help_is_short_or_whole(tmp_path: Path, command: str) -> None:
 def test_help_is_a_command_too(tmp_path: Path) -> None:
     for words in ((), ("run",), ("app",), ("app", "check")):
         assert inside("help", *words, at=tmp_path) == inside(*words, "--help", at=tmp_path)
+    assert inside("help", "app:check", at=tmp_path) == inside("help", "app", "check", at=tmp_path)
+    assert inside("help", "help", at=tmp_path) == inside("help", at=tmp_path)
     whole = inside("help", "environment", at=tmp_path).out
     assert "SF_AUDIENCE_URL" in whole
     # A command's own page names what it reads, and no more.
@@ -268,6 +277,19 @@ def test_help_may_be_asked_for_before_the_command(tmp_path: Path) -> None:
         assert inside(flag, "app", "list", at=tmp_path) == inside("app", "list", flag, at=tmp_path)
 
 
+def test_a_short_flag_may_have_its_value_behind_an_equals_sign(place: Path) -> None:
+    spelled = (["-d", "project", "-n", "Billing"], ["-d=project", "-n=Billing"], ["-dproject", "-nBilling"])
+    apart, *others = (inside("app", "list", *words, at=place) for words in spelled)
+    assert apart.status == 0
+    assert others == [apart, apart]
+
+
+def test_arguments_are_no_blanks(tmp_path: Path) -> None:
+    for command in (["explain"], ["runs", "show"], ["app", "forget-secret"], ["report", "merge"]):
+        ended = inside(*command, " ", at=tmp_path)
+        assert (ended.status, " is empty." in ended.err) == (2, True), command
+
+
 def test_a_topic_alone_is_a_request_for_help(tmp_path: Path) -> None:
     for command in ("", "app", "emulator"):
         assert inside(*command.split(), at=tmp_path) == inside(*command.split(), "-h", at=tmp_path)
@@ -286,10 +308,19 @@ def test_help_names_every_variable_that_is_read_and_what_an_interrupt_leaves(tmp
     page = inside("help", "environment", at=tmp_path).out + inside("help", "exit-codes", at=tmp_path).out
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "ecapipe").rglob("*.py"))
     read = set(re.findall(r'environ(?:ment)?(?:\.get)?\("([A-Z_]+)"\)', sources))
-    of_the_system = {"DISPLAY", "HOME", "PATH", "SHELL", "WAYLAND_DISPLAY", "XDG_CONFIG_HOME"} | {
+    of_the_system = {"DISPLAY", "HOME", "PATH", "PWD", "SHELL", "WAYLAND_DISPLAY", "XDG_CONFIG_HOME"} | {
         "WSL_DISTRO_NAME",
         "WSL_INTEROP",
     }
     assert "SSH_CONNECTION" in read
     assert {name for name in read - of_the_system if not re.search(rf"\b{name}\b", page)} == set()
     assert "What finished is reported, and reports are written." in " ".join(page.split())
+
+
+def test_each_value_of_a_long_command_line_is_looked_at_once(tmp_path: Path) -> None:
+    words = [word for number in range(6000) for word in ("-o", f"o{number}=https://acme.my.salesforce.com")]
+    began = time.process_time()
+    ended = inside("run", *words, "--until", "nowhere", at=tmp_path)
+    assert ended.status == 2
+    # With the square of their number it would be 36 million looks.
+    assert time.process_time() - began < 5

@@ -21,6 +21,7 @@ from ecapipe.events import (
     RUN_STAGES,
     TARGET_STAGES,
     Event,
+    ProjectFacts,
     RunEnded,
     RunPlanned,
     RunStarted,
@@ -313,6 +314,14 @@ def test_a_journal_of_a_later_ecapipe_is_refused() -> None:
     with pytest.raises(EcapipeError) as caught:
         journal_lines.parse(b'{"journal": 2, "anything": "else"}\n', "run.jsonl")
     assert caught.value.problem.kind is newer_format
+
+
+def test_a_tree_is_called_as_the_other_run_calls_it() -> None:
+    """It was begun in another folder of the same repository."""
+    then, now = Subject("Billing", "uat", "p"), Subject("Billing", "uat", "../p")
+    run = RecordedRun("r", "t", projects=(ProjectFacts("/r/p", (), "p"),), plan=(then, PORTAL), courses={})
+    assert run.known_as([ProjectFacts("/r/p", (), "../p")], [now]).plan == (now, Subject("Portal2", "uat", "../p"))
+    assert run.known_as([ProjectFacts("/elsewhere", (), "../p")], [now]).plan == (then, PORTAL)
 
 
 # --- summaries --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from billing import app
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.exchange.credentials_lookup import MAX_CONSUMERS, CredentialsLookup
+from ecapipe.exchange.credentials_lookup import MAX_SLOTS, CredentialsLookup
 from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs import selection
@@ -116,7 +116,7 @@ def test_consumers_without_end_are_not_asked_about_without_end() -> None:
     ask, _ = disclosure(api, ADMIN)
     with pytest.raises(EcapipeError) as caught:
         ask(app(), ORG, KEY)
-    assert (caught.value.problem.kind, len(api.paths)) == (rest_consumer_unknown, 1 + 1 + MAX_CONSUMERS)
+    assert (caught.value.problem.kind, len(api.paths)) == (rest_consumer_unknown, 1 + 1 + MAX_SLOTS)
 
 
 @pytest.mark.parametrize(

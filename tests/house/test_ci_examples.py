@@ -215,7 +215,7 @@ def test_what_failed_is_tried_again_elsewhere_by_the_line_that_every_example_nam
         "##vso[task.complete result=SucceededWithIssues;]Partial Success"
     ]
     texts = [(EXAMPLES / name).read_text() for name in SYSTEMS]
-    ((line,), *_) = named = [re.findall(r"with the same \w+, by: (.*)", text) for text in texts]
+    ((line,), *_) = named = [re.findall(r"with the same \w+: (.*)", text) for text in texts]
     assert named == [[line]] * len(SYSTEMS)
     other = machine.root / "other"
     ground.git(machine.root, "clone", "--quiet", "project", "other")

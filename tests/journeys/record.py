@@ -126,7 +126,9 @@ def _files(home: Path) -> dict[str, bytes]:
 
 def steady(text: str, scene: Scene) -> str:
     """The text without what differs from run to run, and from machine to machine."""
-    text = text.replace(str(scene.home), "/home/dev").replace(sys.executable, "/usr/bin/python3")
+    # A table may break a path behind a dash or a slash.
+    home = r"(?:\n +)?".join(map(re.escape, re.split(r"(?<=[-/])", str(scene.home))))
+    text = re.sub(home, "/home/dev", text).replace(sys.executable, "/usr/bin/python3")
     for name, port in scene.ports.items():
         text = re.sub(rf"\b{port}\b", f"PORT-{name}", text)
     for pattern, put in UNSTABLE:

@@ -155,7 +155,7 @@ login display{, --json}
 login token{, --json, --proof GET, --proof GET nonsense}
 login refresh -n Nobody
 login logout{, --all, -n Nobody -o dev --json}
-runs list{, --json}
+COLUMNS=120 runs list{, --json}
 runs show{, nothing, --json}
 report merge{, nowhere.json, bad.json}
 manifest{, -d named -n Bill}
@@ -294,12 +294,12 @@ run -d acme -n Batch
 
 RESUMING = journeys(f"""
 run -d acme {BATCH}
-runs list{{, --concise, --verbose, --json}}
+COLUMNS=120 runs list{{, --concise, --verbose, --json}}
 runs show{{, --concise, --verbose, --json}}
 run --resume
 run --resume --json
 run -d acme {BATCH} --resume{{, --verbose}}
-runs list
+COLUMNS=120 runs list
 runs show
 run -d acme {BATCH} -n Robot --report json=first.json
 run -d acme {BATCH} -n Robot --resume first.json

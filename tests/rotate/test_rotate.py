@@ -13,6 +13,7 @@ import trees
 from check import ground
 from commandline import ecapipe, inside
 from fakes.rotation import Recipient, Rotation, failure, hurry, staged
+from render.test_json_schemas import strict
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.rotation_tools import DeliveryPrograms
@@ -266,7 +267,7 @@ def test_resume_alone_repeats_the_command_line(tmp_path: Path) -> None:
         result = scene.home / "result.json"
         result.write_text(again.out)
         alone = inside("app", "rotate", f"--resume={result}", **at)  # type: ignore[arg-type]
-        assert (alone.status, "need somewhere to go" in alone.err) == (2, True), "a file names no programs"
+        assert (alone.status, "must be delivered" in alone.err) == (2, True), "a file names no programs"
         secret = inside(*scene.words("--deliver", f"receiver {{variable}} {'A1b2C3d4' * 6}"), **at)  # type: ignore[arg-type]
         assert secret.status == 0, secret
         assert "may contain a secret" in inside("app", "rotate", "--resume", **at).err  # type: ignore[arg-type]
@@ -446,6 +447,29 @@ def test_nothing_but_a_whole_rotation_is_left_out_by_resume(tmp_path: Path) -> N
         assert scene.deliver("--promote", "--resume").status == 0, "it was only staged"
         assert scene.accepts(*values(scene))
         assert len(scene.received) == 2
+
+
+def test_rotations_are_listed_and_shown_with_the_runs(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        assert scene.deliver(RECEIVER_STATUS="1").status == 1
+        assert scene.deliver().status == 0
+        (listed, shown, named, words) = (
+            inside(*line.split(), at=scene.home)
+            for line in ("runs list --json", "runs show --json", "runs show", "runs list --verbose")
+        )
+    strict("runs-list").validate(listed.document)
+    strict("runs-show").validate(shown.document)
+    last, first = listed.result["runs"]
+    assert [(each["commandName"], each["status"], each["targets"]["failed"]) for each in (first, last)] == [
+        ("ecapipe app rotate", 1, 1),
+        ("ecapipe app rotate", 0, 0),
+    ]
+    assert shown.result["recorded"] == last
+    (success,) = shown.result["result"]["successes"]
+    assert success["delivered"] == ["consumerKey: receiver", "consumerSecret: receiver"]
+    assert "  Robot@uat: key 3MVG9" in named.out
+    assert first["command"] == f"ecapipe app rotate --resume {first['run']}"
+    assert f"  To resume: {first['command']}" in words.out.splitlines()
 
 
 def test_a_plan_says_what_would_keep_it_from_being_done(tmp_path: Path) -> None:
