@@ -88,7 +88,8 @@ class Git(Protocol):
         """Every content of the index in `folder`, once, with its names. Each has to be read before the next."""
 
     def altered(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
-        """The same of what git has otherwise than it writes it to the disk, as a .gitattributes tells it to."""
+        """The same of what the disk may not have: what differs from the last commit, and what git has otherwise than
+        it writes it to the disk, as a .gitattributes tells it to."""
 
     def history(self) -> tuple[int, Iterator[tuple[str, Iterator[bytes]]]]:
         """Every content of every commit, once, under one of its names, and how many they are. Each has to be read

@@ -246,13 +246,19 @@ def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:
     kept = [
         word
         for option in _each_option(run.options or (), parameters)
-        if option.name in _OF_RESULT
-        and not any(os.path.isabs(folder) or ".." in folder.split("/") for folder in option.folders)
+        if option.name in _OF_RESULT and all(_is_below(folder) for folder in option.folders)
         for word in option.words
     ]
     if any(REDACTED in word for word in kept):
         raise EcapipeError(options_not_repeatable(run.run or path, None, rotates=False))
     return kept
+
+
+def _is_below(folder: str) -> bool:
+    """Whether a folder that a result names is one of the tree around the current folder, and no link out of it."""
+    if os.path.isabs(folder) or ".." in folder.split("/"):
+        return False
+    return Disk().holds(os.getcwd(), os.path.abspath(folder))
 
 
 def is_file(name: str) -> bool:

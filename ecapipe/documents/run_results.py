@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -200,7 +201,7 @@ def _parse_problem(problem: run_document.Problem, failure: Failure) -> Problem:
     """The problem of a failed stage, of which the stage and the failure each have a part."""
     known = CATALOGUE.get(problem.name)
     return Problem(
-        problem.name,
+        _problem_name(problem.name),
         problem.message,
         actions=tuple(problem.actions),
         category=failure.category,
@@ -214,6 +215,11 @@ def _parse_problem(problem: run_document.Problem, failure: Failure) -> Problem:
         http_status=failure.http_status,
         oauth_error=failure.oauth_error,
     )
+
+
+def _problem_name(name: str) -> str:
+    """A name as all have it, whoever wrote the result: names are shown as they are."""
+    return "".join(re.findall("[A-Za-z0-9]", name))
 
 
 def _parse_project(each: run_document.Project, trees: Iterable[str]) -> ProjectFacts:
@@ -250,12 +256,12 @@ def _failed_run(envelope: _FailedEnvelope) -> RecordedRun:
     """A run that could not do its work at all: its envelope holds the problem instead of a result."""
     known = CATALOGUE.get(envelope.name)
     problem = Problem(
-        envelope.name,
+        _problem_name(envelope.name),
         envelope.message,
         actions=envelope.actions,
         # The envelope has no category. A configuration error is the likeliest reason to stop before any work.
         category=known.category if known else "config",
-        exit_code=envelope.exit_code,
+        exit_code=known.exit_code if known else 1,
     )
     ended = StageEnded(DISCOVER, Subject(), "failed", at="", problem=problem)
     return RecordedRun(run="", started_at="", courses={Subject(): SubjectRecord((ended,))}, milliseconds=0)

@@ -216,8 +216,11 @@ class _OrgReader:
         """The org of a row; one without a URL takes what the project, or the Salesforce CLI, says of its alias."""
         by = self.context.file(row.place.file)
         if by == "tree":
-            # The file may be a link, so that the run's own projects count, too.
-            roots = (posixpath.dirname(row.place.file), *(each.root for each in self.projects))
+            # The file may be a link, so that the run's own projects count, too. A result may lie anywhere, and
+            # speaks of the tree around the current folder.
+            resumed = self.selection.batch is not None and self.selection.batch.resumed
+            folder = "" if resumed else posixpath.dirname(row.place.file)
+            roots = (folder, *(each.root for each in self.projects))
             row = self.stay_in_repository(row, roots, self.file_mistakes)
         if row.url or not row.alias:
             return self.accept(row, self.file_mistakes, by)

@@ -76,7 +76,7 @@ class PlainDisplay:
     def _show(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._last = event.stages[-1]
+                self._last = next(reversed(event.stages), None)
                 if self._stages:
                     self._start(event)
             case StageStarted():

@@ -22,13 +22,13 @@ from ecapipe.orgs.org import Org
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.orgs import org_without_apps
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.project import no_apps_found, requires_project_error
+from ecapipe.problems.project import link_out_of_repository, no_apps_found, requires_project_error
 from ecapipe.problems.salesforce_cli import sf_login_missing
 from ecapipe.problems.usage import not_one_source
 from ecapipe.project import discovery, metadata, sfdx_project
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.project.sfdx_project import DEFAULT_API_VERSION, Project
-from ecapipe.project.tree import MetadataFile
+from ecapipe.project.tree import LinkOutside, MetadataFile
 from ecapipe.run.targets import RunTrees, retrieved_tree, salesforce_cli_orgs
 from ecapipe.run.world import World
 
@@ -116,10 +116,26 @@ def _retrieve_into_projects(projects: Sequence[Project], org: Org, world: World,
 
 
 def _retrieve_into(project: Project, username: str, world: World, tell: Callable[[str], None]) -> Sequence[str]:
-    """All external client apps, into a project of the user's, whatever version that is written for."""
+    """All external client apps, into a project of the user's, whatever version that is written for.
+
+    Raises `EcapipeError`: LinkOutOfRepository, and what the Salesforce CLI meets.
+    """
+    _refuse_links(project.root, world)
     old = project.unfit_api_version or float(project.api_version) < float(DEFAULT_API_VERSION)
     types = [type.name for type in metadata.TYPES]
     return world.sf.retrieve(project.root, username, types, tell, DEFAULT_API_VERSION if old else None)
+
+
+def _refuse_links(root: str, world: World) -> None:
+    """Raises `EcapipeError` (LinkOutOfRepository) where the Salesforce CLI, which follows every link, would write
+    outside the repository: the tree does not choose where secrets are put."""
+    # It writes into the package directories, whichever of them the run is about, and keeps its notes beside them.
+    (project,) = discovery.projects(ProjectSelection((root,)), world)
+    entries = world.tree.walk(root, project.package_directories, metadata_format=False)
+    links = [entry.path for entry in entries if isinstance(entry, LinkOutside)]
+    links += [name for name in (".sf", ".sfdx") if not world.tree.holds(root, f"{root}/{name}")]
+    for link in links:
+        raise EcapipeError(link_out_of_repository(link, world.tree.target(f"{root}/{link}")))
 
 
 def _refuse_shared_trees(chosen: Sequence[Org], world: World) -> None:

@@ -330,7 +330,7 @@ def test_as_many_are_recorded_as_the_user_says(home: Environment) -> None:
         write(few, named(f"20260101T{number:06}Z-abcdef"))
     assert len(journal.entries(few)[0]) == 2
     for wrong in ("0", "-1", "many", "1000000"):
-        with pytest.raises(EcapipeError, match="ECAPIPE_KEEP_RUNS takes a number from 1"):
+        with pytest.raises(EcapipeError, match="ECAPIPE_KEEP_RUNS must be a number from 1"):
             journal.kept(Environment({"ECAPIPE_KEEP_RUNS": wrong}))
 
 

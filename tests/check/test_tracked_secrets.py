@@ -158,8 +158,31 @@ def test_what_git_writes_otherwise_to_the_disk_is_searched(attribute: str, tmp_p
         ground.git(root, "update-index", "--add", "--cacheinfo", f"100644,{blob.strip()},{name}")
     ground.git(root, "config", "filter.made-up.smudge", "sed s/./x/g")
     ground.git(root, "checkout-index", "notes.txt", "more.txt")
+    ground.git(root, "commit", "--quiet", "-m", "notes")
     assert SECRET.encode() not in (root / "notes.txt").read_bytes()
     assert flagged(root, COMMIT, ELSEWHERE) == {"notes.txt", "more.txt"}
     many = {path: text for number in range(60) for path, text in trees.app(f"App{number}").items()}
     trees.plant(root, many)
     assert flagged(root, COMMIT, ELSEWHERE) == {"notes.txt", "more.txt"}, "also where every file is read"
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("disk", [None, "nothing"])
+def test_what_the_next_commit_has_is_searched_whatever_is_on_the_disk(
+    disk: str | None, first: bool, tmp_path: Path
+) -> None:
+    root = trees.plant(tmp_path / "project", trees.project() | IGNORE | trees.app())
+    ground.git(root, "init", "--quiet")
+    if not first:
+        ground.git(root, "add", ".")
+        ground.git(root, "commit", "--quiet", "-m", "first")
+    trees.plant(root, {"notes.txt": f"It is {SECRET}", "more.txt": "nothing"})
+    ground.git(root, "add", ".")
+    assert flagged(root, COMMIT, ELSEWHERE) == {"notes.txt"}
+    if disk is None:
+        (root / "notes.txt").unlink()
+    else:
+        (root / "notes.txt").write_text(disk, encoding="utf-8")
+    assert flagged(root, COMMIT, ELSEWHERE) == {"notes.txt"}
+    ground.git(root, "add", ".")
+    assert flagged(root, COMMIT, ELSEWHERE) == set()

@@ -207,6 +207,6 @@ def test_what_is_stored_and_how_it_goes(tmp_path: Path, tools: Path) -> None:
     assert trees.secret("Billing") not in ended.out
 
     text = asked(tmp_path, tools, "--storage", **state).out
-    assert f"Recorded runs: {runs} (mode 0700, 1 entries)\n  Secret: no\n  Written by: ecapipe run\n" in text
+    assert f"Recorded runs: {runs} (mode 0700, 1 entry)\n  Secret: no\n  Written by: ecapipe run\n" in text
     concise = asked(tmp_path, tools, "--storage", "--concise", **state).out.splitlines()
     assert [line.partition(":")[0] for line in concise] == ["Recorded runs", "Consumer secret in a settings file"]

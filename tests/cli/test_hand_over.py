@@ -89,7 +89,7 @@ def test_a_hand_over_tells_what_became_of_the_login_and_nothing_secret(form: tup
         assert (success["token"], success["username"]) == ("handedOver", ROBOT)
         assert ended.outcomes["hand-over Batch@uat"] == "passed"
     else:
-        assert "The Salesforce CLI was given an access token where there was no refresh token" in ended.out
+        assert "Without a refresh token, the Salesforce CLI received only an access token" in ended.out
         assert "The access tokens weren't stored" not in ended.out
 
 

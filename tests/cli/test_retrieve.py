@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -306,6 +307,24 @@ def test_a_source_dir_gets_the_files_where_they_lie(scene: Scene) -> None:
     assert len(list((scene.home / "trees/org1").rglob("*.ecaGlblOauth-meta.xml"))) == 1
     shared = scene.table(("org1", "org2"), sourceDir="trees/one")
     assert scene.run("-f", f"../{shared}", "--json").document["name"] == "NotOneSource"
+
+
+@pytest.mark.parametrize("link", ["force-app", "force-app/main/default/externalClientApps", ".sf"])
+@pytest.mark.parametrize("tree", ["project", "trees/org1"])
+def test_nothing_is_retrieved_through_a_link_out_of_the_repository(scene: Scene, link: str, tree: str) -> None:
+    """sf would follow it, and put secrets where the tree says."""
+    (scene.home / "outside").mkdir()
+    place = trees.plant(scene.home / tree, trees.project()) / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.symlink_to(scene.home / "outside")
+    columns = {} if tree == "project" else {"sourceDir": "trees/{}"}
+    table = scene.table(("org1",), **columns)
+    ended = scene.run("-f", f"../{table}", "--json")
+    problem = ended.document if "name" in ended.document else ended.result["failures"][0]
+    assert (ended.status, problem["name"], scene.retrieves) == (1, "LinkOutOfRepository", []), ended
+    assert problem["message"].startswith(f"{link} is a link that leads outside the repository")
 
 
 def test_an_interrupt_ends_all_retrieves_and_leaves_no_tree(scene: Scene) -> None:

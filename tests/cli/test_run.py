@@ -198,7 +198,7 @@ def test_an_org_that_refuses_the_callback_is_a_page_to_look_at(scene: Scene, tmp
             scene.sign_in(run.line(scene.url))
         ended = run.end()
     assert ended.status == 69
-    assert "OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch" in ended.err
+    assert "OAUTH_EC_APP_NOT_FOUND, invalid_client_id and redirect_uri_mismatch" in ended.err
 
 
 def test_a_wrong_secret_is_refused_and_some_successes_are_partial(scene: Scene, tmp_path: Path) -> None:

@@ -264,7 +264,7 @@ def test_a_secret_that_others_may_have_read_or_planted_is_not_used(place: Place)
     assert [each["name"] for each in ended.result["failures"]] == ["StateDirectoryUnusable"]
 
 
-@pytest.mark.parametrize("content", ["{", '{"version": 2, "members": {"app": "Robot"}}'])
+@pytest.mark.parametrize("content", ["{", '{"version": 3, "members": {"app": "Robot"}}'])
 def test_a_record_that_cannot_be_read_is_told_before_the_question_and_can_be_removed(
     place: Place, content: str
 ) -> None:

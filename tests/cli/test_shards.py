@@ -167,9 +167,8 @@ def test_runs_that_could_not_do_their_work_come_to_that(tmp_path: Path, orgs: Ba
 
 def test_hostile_results_do_no_harm(orgs: Batch, tmp_path: Path) -> None:
     document = inside(*orgs.run("org0", "org3"), "--json", at=tmp_path).document
-    text = (
-        json.dumps(document).replace("org3", "::error::\\u001b[2J<script>\\u202e").replace("UnexpectedAnswer", "::x")
-    )
+    text = json.dumps(document).replace("org3", "::error::\\u001b[2J<script>\\u202e")
+    text = text.replace("UnexpectedAnswer", "Bad\\n::error::x\\u001b[31m<script>")
     (tmp_path / "bad.json").write_text(text)
     formats = ("html", "junit", "markdown")
     reports = [word for each in formats for word in ("--report", f"{each}=all.{each}")]
@@ -180,7 +179,14 @@ def test_hostile_results_do_no_harm(orgs: Batch, tmp_path: Path) -> None:
         assert "\x1b" not in each
         assert "\u202e" not in each
     assert "<script>" not in shown[2]
-    assert not any(line.startswith("::error::") for line in ended.out.splitlines())
+    assert not any(line.startswith("::error::") for line in (ended.out + ended.err).splitlines())
+    assert ElementTree.fromstring(shown[3]) is not None
+    (tmp_path / "bare.json").write_text(json.dumps(document["result"] | {"stages": []}))
+    assert inside("report", "merge", "bare.json", at=tmp_path).status in (0, 1, 68)
+    bad = {"name": "Bad\n::error::x", "message": "m", "exitCode": 300, "actions": []}
+    (tmp_path / "none.json").write_text(json.dumps(bad))
+    ended = inside("report", "merge", "none.json", at=tmp_path)
+    assert (ended.status, "Error (Baderrorx)" in ended.err) == (1, True)
 
 
 # --- the examples that people copy ------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_the_record_of_a_run_tells_the_trees_apart(orgs: Emulator, at: Path, tur
     listed = inside("runs", "list", COLUMNS="300", **here).out  # type: ignore[arg-type]
     assert re.search(r" Partial Success +1 of 2 +1 ", listed)
     shown = inside("runs", "show", **here).out  # type: ignore[arg-type]
-    assert "2 planned, 1 done, 1 failed, 0 skipped, 0 open" in shown
+    assert "2 planned, 1 done, 1 failed, 0 skipped, 0 left" in shown
     assert f"{APP} (a): failed: {MISSING}: " in shown
     assert f"{APP}@a: failed: {MISSING}\n" in shown
     again = inside("runs", "show", "--json", **here).result["result"]  # type: ignore[arg-type]

@@ -234,6 +234,30 @@ def test_an_org_file_sends_the_secret_of_another_project_only_from_outside(
     assert sent(stranger)
 
 
+@pytest.mark.parametrize("at", [".", "../.."])
+@pytest.mark.parametrize("way", ["option", "org"])
+@pytest.mark.parametrize("path", ["../../other", "t"])
+def test_a_result_names_no_tree_outside_the_repository(
+    stranger: Origin, tmp_path: Path, path: str, way: str, at: str
+) -> None:
+    """Wherever it lies itself."""
+    other = elsewhere(tmp_path / "other")
+    root = plant(tmp_path / "repository")
+    (root / "t").symlink_to(other)
+    planned = run_there(root, "-n", "One", "-o", stranger.url(""), "--dry-run").document
+    result = planned["result"]
+    result["stages"], (org,) = [], result["orgs"]
+    options = result["invocation"]["options"] = ["--flow", "client-credentials"]
+    if way == "option":
+        options += ["--source-dir", path]
+    else:
+        org["sourceDir"] = str(other) if path != "t" else str(root / "t")
+    file = root / at / "result.json"
+    file.write_text(json.dumps(planned), encoding="utf-8")
+    ended = inside("run", "--resume", str(file), "--allow-host", "localhost", "--json", at=root)
+    assert (ended.status, sent(stranger)) == (1 if way == "option" else 2, False), ended
+
+
 def test_links_of_packages_are_followed_within_the_repository_alone(stranger: Origin, tmp_path: Path) -> None:
     other = elsewhere(tmp_path / "other")
     root = plant(tmp_path / "repository")

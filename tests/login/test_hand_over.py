@@ -325,7 +325,7 @@ def test_an_app_without_refresh_scope_is_told_what_can_be_kept(scene: Scene) -> 
     scene.files = trees.app("Billing", settings=WEB["settings"])
     scene.orgs.refresh = None
     assert scene.run().status == 0
-    assert "no scope refresh_token" in scene.report.warnings[0]
+    assert "does not have the scope refresh_token" in scene.report.warnings[0]
     assert scene.report.ended[-1].facts["kept"] == "access token only"
 
 

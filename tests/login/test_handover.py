@@ -186,7 +186,7 @@ def test_a_login_to_another_org_would_be_overwritten() -> None:
         ("Full, OfflineAccess", "true", "9.1.7", "sfdx-core 9.1.7"),
         ("Api, Web, RefreshToken", "false", "9.1.7", None),
         ("Api, Web, RefreshToken", "true", None, None),
-        ("Api, Web", "true", "9.1.7", "no scope refresh_token"),
+        ("Api, Web", "true", "9.1.7", "does not have the scope refresh_token"),
         ("Api, RefreshToken", "false", None, "does not have the scope web"),
         (None, "false", None, None),
     ],

@@ -260,7 +260,7 @@ def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, objec
     ("said", "kind", "words"),
     [
         (Response(302, "text/html", b""), redirect_refused, "(HTTP 302)"),
-        (Response(429, "text/html", b""), oauth.rate_limited, f"{ORG.host} accepts no more logins"),
+        (Response(429, "text/html", b""), oauth.rate_limited, f"{ORG.host} accepts no more requests"),
         (Response(502, "text/html", b""), oauth.server_busy, "temporary error: HTTP 502."),
         (
             Response(200, "", b"<html>"),

@@ -74,6 +74,7 @@ def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
         "FAIL_ON": "`touch made`",
         "CONFIG_FROM": "$(touch made)",
         "REPORTS": "sarif=out dir/a.sarif\n\njunit=b.xml\n",
+        "RETRIEVE": "my org; touch made",
         "ECAPIPE": str(stand_in),
     }
     assert {*inputs, "PYTHONPATH"} == set(step["env"])
@@ -84,7 +85,7 @@ def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
     )  # fmt: skip
     assert json.loads(done.stdout) == [
         "app", "check", "--source-dir", inputs["SOURCE_DIR"], "--for", "deploy", "--fail-on", inputs["FAIL_ON"],
-        "--project-config-from", inputs["CONFIG_FROM"],
+        "--project-config-from", inputs["CONFIG_FROM"], "--target-org", inputs["RETRIEVE"],
         "--report", "sarif=out dir/a.sarif", "--report", "junit=b.xml", "--report", f"json={tmp_path}/ecapipe.json",
     ]  # fmt: skip
     assert (done.returncode, (tmp_path / "outputs").read_text()) == (2, "exit-code=2\n")

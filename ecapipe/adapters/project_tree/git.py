@@ -253,11 +253,26 @@ class GitRepository:
         return self._names(*command)
 
     def altered(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
-        return self.staged(folder, _UNALTERED)
+        head, place = self.head(), f":(literal){folder}"
+        if head is None:
+            yield from self.staged(folder)
+            return
+        altered = _blobs(self._entries("ls-files", "-s", "-z", "--", place, _UNALTERED))
+        # A comparison with the disk would run the filters that a configuration names; this reads trees alone.
+        fields = self._entries("diff-index", "--cached", "--no-renames", "-z", head, "--", place)
+        for change, name in zip(fields[0::2], fields[1::2], strict=True):
+            _, mode, _, blob, _ = change.split(b" ")
+            if mode not in (_LINK, _SUBMODULE) and blob.strip(b"0"):
+                altered[os.fsdecode(name)] = blob.decode()
+        yield from self._named(altered)
 
-    def staged(self, folder: str, *but: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+    def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        return self._named(_blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){folder}")))
+
+    def _named(self, blobs: Mapping[str, str]) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        """Every content of `blobs`, once, with its names."""
         names: dict[str, list[str]] = {}
-        for name, blob in _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){folder}", *but)).items():
+        for name, blob in blobs.items():
             names.setdefault(blob, []).append(name)
         for blob, pieces in self.stream(names):
             yield names[blob], pieces
