@@ -17,6 +17,7 @@ from ecapipe.oauth.scopes import all_scopes
 from ecapipe.orgs.org import Org, duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.credentials import consumer_secret_missing
+from ecapipe.problems.oauth import FEWER_SCOPES
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.usage import bug, interrupted
 from ecapipe.project import discovery
@@ -172,12 +173,20 @@ def _with_sources(verdict: Verdict, resolved: Resolution) -> Verdict:
     return replace(verdict, message=message, key_source=resolved.key.source, secret_source=resolved.secret.source)
 
 
+def _without_login(check: ProbeCheck) -> ProbeCheck:
+    """The same, without advice for a login: nobody logs in here."""
+    if check.problem is None:
+        return check
+    actions = tuple(action for action in check.problem.actions if action != FEWER_SCOPES)
+    return replace(check, problem=replace(check.problem, actions=actions))
+
+
 def _ask_all(rows: Sequence[Verdict | _Row], world: World) -> tuple[Verdict, ...]:
     """The verdicts in the order of `rows`; an interrupt leaves the questions that have not been answered."""
     questions = [question for row in rows if isinstance(row, _Row) for question in row.questions]
     answers, unanswered = ask_all(questions, world), EcapipeError(interrupted())
     checks = iter(
-        answers.checks.get(number) or question.answer("unclear", unanswered)
+        _without_login(answers.checks.get(number) or question.answer("unclear", unanswered))
         for number, question in enumerate(questions)
     )
     return tuple(

@@ -73,9 +73,13 @@ SOURCES: Final[tuple[Source[World], ...]] = (
     sources.ENVIRONMENT,
     sources.REPLACEMENT,
     sources.FILE,
-    Source("keyring", _open_keyring, asks="keyring", holds=_keyring_holds),
+    Source(
+        *("keyring", _open_keyring, "keyring"),
+        renewal="save the new one: ecapipe app set-secret",
+        holds=_keyring_holds,
+    ),
     # To ask an org has to be intended.
-    Source("rest", _open_rest, asks="org", has_to_be_named=True),
+    Source("rest", _open_rest, asks="org", has_to_be_named=True, renewal="run again to read the new one"),
     # Last, so that nobody types what is to be had elsewhere.
     sources.PROMPT,
 )

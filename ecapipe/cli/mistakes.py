@@ -129,12 +129,17 @@ def usage_problem(error: exceptions.TyperException, path: str) -> Problem:
     return usage_error(f"Nonexistent flag: {flag}.", path, *hints)
 
 
+def _missing(metavar: str) -> str:
+    name = metavar.removesuffix("...")
+    return f"Specify {'' if name == metavar else 'at least one '}{name}."
+
+
 def _worded(error: exceptions.TyperException) -> str:
     parameter = getattr(error, "param", None)
     if parameter is None:
         return error.format_message()
     if not getattr(error, "message", ""):
-        return f"Missing argument: {parameter.metavar or parameter.name.upper()}."
+        return _missing(parameter.metavar or parameter.name.upper())
     name, value = parameter.opts[0], re.match("'(.*)' is not", getattr(error, "message", ""))
     if value:
         name += f"={value[1]}"

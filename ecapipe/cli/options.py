@@ -16,6 +16,7 @@ from ecapipe.adapters.storage import files
 from ecapipe.cli.session import CommandSession
 from ecapipe.oauth.flows import registry
 from ecapipe.orgs import org_file
+from ecapipe.orgs.hosts import require_hosts
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import USAGE, EcapipeError
@@ -274,8 +275,10 @@ def read_org_file(path: str) -> OrgFile:
 
 
 def allowed_hosts(environment: Environment, hosts: Iterable[str] = ()) -> tuple[str, ...]:
-    """Hosts accepted as orgs besides Salesforce's: `hosts`, and those of the variable."""
-    return (*hosts, *re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or ""))
+    """Hosts accepted as orgs besides Salesforce's: `hosts`, and those of the variable. Raises `EcapipeError`
+    (InvalidAllowedHost)."""
+    of_variable = re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or "")
+    return require_hosts(hosts, "--allow-host") + require_hosts(filter(None, of_variable), "ECAPIPE_ALLOWED_HOSTS")
 
 
 def secret_sources(choices: Iterable[SecretSource] | None) -> frozenset[str]:

@@ -11,9 +11,11 @@ from ecapipe.credentials.placeholders import is_consumer_key
 from ecapipe.credentials.sources import (
     FILE,
     REPLACEMENT,
+    UNKNOWN_ORIGIN,
     Chain,
     Field,
     InFile,
+    PairOrigin,
     Search,
     Source,
     SourceName,
@@ -55,6 +57,7 @@ class Credentials:
     app: App
     consumer_key: str
     consumer_secret: Secret | None
+    origin: PairOrigin = UNKNOWN_ORIGIN
 
     def __repr__(self) -> str:
         return f"Credentials({self.app.name!r}, {mask(self.consumer_key)!r})"
@@ -140,7 +143,9 @@ def resolve(
     if secret is None and required:
         holder = next((link.source for link in chain if link.holds(key.value.reveal())), None)
         return _missing_secret(app, org, chain, key_state, secret_search, flows_of(app), holder=holder)
-    outcome: Credentials | Problem = Credentials(app, key.value.reveal(), secret.value if secret else None)
+    outcome: Credentials | Problem = Credentials(
+        app, key.value.reveal(), secret.value if secret else None, _origin(key, secret)
+    )
     replaced_by = _replaced_by(app, key, secret)
     if taken := (*replaced_by, *_own_variable(org, secret)):
         # What the project chose from the environment must not go to a place that the project alone chose, too.
@@ -155,6 +160,18 @@ def resolve(
         replaced_by=replaced_by,
         read_from=secret.link.lookup.place(app, org) if secret else None,
     )
+
+
+def _origin(key: SourceValue, secret: SourceValue | None) -> PairOrigin:
+    return PairOrigin(
+        _within_sentence(key.place),
+        _within_sentence(secret.place) if secret else None,
+        secret.link.source.renewal if secret else None,
+    )
+
+
+def _within_sentence(place: str) -> str:
+    return f"the {place[4:]}" if place.startswith("The ") else place
 
 
 def _replaced_by(app: App, key: SourceValue, secret: SourceValue | None) -> tuple[str, ...]:
@@ -345,7 +362,8 @@ def _placeholder(app: App, field: Field) -> str:
 
 def _no_key(app: App, org: Org | None, causes: Sequence[str]) -> Problem:
     name = variable_for(app, org, "consumerKey")
-    return consumer_key_missing(app.name, name, causes, file=_settings_path(app), line=line(app, "consumerKey"))
+    alias = org.alias if org else None
+    return consumer_key_missing(app.name, name, causes, alias, _settings_path(app), line(app, "consumerKey"))
 
 
 def _no_secret(
@@ -359,6 +377,7 @@ def _no_secret(
         flows.without_secret,
         flows.advice,
         sources,
+        org.alias if org else None,
         file=_settings_path(app),
         line=line(app, "consumerSecret"),
     )

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeVar, get_args
 
 from ecapipe.credentials.placeholders import fault, is_placeholder
 from ecapipe.orgs.org import Org
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, listed
 from ecapipe.problems.usage import ambiguous_variable
 from ecapipe.project.apps import App, Replaced
 from ecapipe.secret import Secret, withhold
@@ -50,6 +50,19 @@ Find = Callable[[App, Org | None, Field], Iterable[Reading]]
 Access = TypeVar("Access", contravariant=True)
 
 
+@dataclass(frozen=True, slots=True)
+class PairOrigin:
+    """Where a key and a secret come from, as words within a sentence, and what to do once the secret has been
+    rotated; each None where that is not known, or there is no secret."""
+
+    key: str | None = None
+    secret: str | None = None
+    renewal: str | None = None
+
+
+UNKNOWN_ORIGIN: Final = PairOrigin()
+
+
 class ClientIdentity(Protocol):
     """How an app identifies itself to an org: its key, and its secret if that is sent."""
 
@@ -58,6 +71,10 @@ class ClientIdentity(Protocol):
 
     @property
     def consumer_secret(self) -> Secret | None: ...
+
+    @property
+    def origin(self) -> PairOrigin:
+        """Where they come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +135,8 @@ class Source(Generic[Access]):
     """Whether it is used only if ``--secret-from`` names it."""
     reads_secret_env: bool = False
     """Whether it reads the variable that an org names for its secret."""
+    renewal: str = "set the new one there"
+    """What to do with it, in words, once its secret has been rotated."""
     holds: Callable[[Access, str], bool] | None = None
     """Tells whether it has the secret of a consumer key, and asks nobody."""
 
@@ -141,10 +160,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class SourceValue:
-    """A key or secret, and the link that gave it."""
+    """A key or secret, the link that gave it, and the place that it stands in."""
 
     value: Secret
     link: Link
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +260,11 @@ def _find_in_file(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
     return (Reading(app.settings.path, Secret(text)),)
 
 
-FILE: Final = Source[object]("file", lambda access, scope, earlier: Lookup(_find_in_file))
+FILE: Final = Source[object](
+    "file",
+    lambda access, scope, earlier: Lookup(_find_in_file),
+    renewal="retrieve again, or set the new one in the environment",
+)
 """The settings file itself."""
 
 
@@ -255,8 +279,9 @@ def find_replacement(app: App, field: Field) -> Secret | None:
 
 
 def _find_replacement(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
-    value = find_replacement(app, field)
-    return (Reading("A replacement", value),) if value else ()
+    value, replaced = find_replacement(app, field), replaced_value(app, field)
+    origins = f"{listed(replaced.origins)} (replacements of sfdx-project.json)" if replaced else ""
+    return (Reading(origins, value),) if value else ()
 
 
 REPLACEMENT: Final = Source[object]("replacement", lambda access, scope, earlier: Lookup(_find_replacement))
@@ -342,7 +367,7 @@ def of_key(find_secret: Callable[[str], Secret | None], earlier: Chain) -> Looku
     def find(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
         key = consumer_key(earlier, app, org) if field == "consumerSecret" else None
         secret = find_secret(key) if key else None
-        return (Reading("The saved secret", secret),) if secret else ()
+        return (Reading("The store of saved secrets", secret),) if secret else ()
 
     return Lookup(find)
 
@@ -382,7 +407,7 @@ def _open_prompt(access: SourceAccess, scope: Scope, earlier: Chain) -> Lookup:
     return Lookup(find)
 
 
-PROMPT: Final = Source[SourceAccess]("prompt", _open_prompt, asks="people")
+PROMPT: Final = Source[SourceAccess]("prompt", _open_prompt, asks="people", renewal="run again and enter the new one")
 
 
 def variable(field: Field, app: str | None = None, org: Org | None = None) -> str:
@@ -427,12 +452,12 @@ def without_questions(chain: Chain) -> Chain:
     return tuple(link for link in chain if link.source.asks is None)
 
 
-def first_credential(readings: Iterable[Reading], faults: list[str]) -> Secret | None:
+def first_credential(readings: Iterable[Reading], faults: list[str]) -> Reading | None:
     """The first of `readings` that may be a credential; `faults` gets a sentence on each before it."""
     for reading in readings:
         reason = fault(reading.value)
         if reading.value and reason is None:
-            return reading.value
+            return reading
         faults.append(f"{reading.place} {reason}.")
     return None
 
@@ -441,10 +466,11 @@ def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> Search
     """The value of the first source that has one which can be a credential."""
     faults: list[str] = []
     for link in chain:
-        if value := first_credential(link.find(app, org, field), faults):
+        found = first_credential(link.find(app, org, field), faults)
+        if found and found.value:
             if field == "consumerSecret":
-                withhold(value)
-            return Search(SourceValue(value, link), tuple(faults))
+                withhold(found.value)
+            return Search(SourceValue(found.value, link, found.place), tuple(faults))
         # An org that names a variable means no other secret: that of another source could be another org's.
         if field == "consumerSecret" and named_variable(link, org):
             break

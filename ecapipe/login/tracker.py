@@ -91,8 +91,10 @@ class StageSequence:
         deferred: list[_Owed] | None = None,
         *,
         retrieved: bool = False,
+        alias: str | None = None,
     ) -> None:
         self._emit, self._clock, self._subject, self._retrieved = emit, clock, subject, retrieved
+        self._alias = alias
         self._remaining, self._owed = list(stages), deferred
         self.finished = False
         self.halted: str | None = None
@@ -151,7 +153,8 @@ class StageSequence:
                 self._owed.append(_Owed(self._subject, (stage, *self._remaining), skip.deferred))
             raise _Halt(str(skip)) from None
         except EcapipeError as error:
-            end("failed", None, error.problem.after_retrieve() if self._retrieved else error.problem)
+            problem = error.problem.in_org(self._alias)
+            end("failed", None, problem.after_retrieve() if self._retrieved else problem)
             raise _Halt(f"{stage.title} failed.") from None
         except KeyboardInterrupt:
             end("failed", None, interrupted())
@@ -243,10 +246,10 @@ class Tracker:
         """See `ecapipe.events.Tell`."""
         self.emit(StageNoted(DISCOVER, Subject(), Note("progress", progress(work, done, total))))
 
-    def begin(self, subject: Subject, stages: Sequence[Stage]) -> StageSequence:
-        """The sequence of those of `stages` that the run is asked for."""
+    def begin(self, subject: Subject, stages: Sequence[Stage], alias: str | None = None) -> StageSequence:
+        """The sequence of those of `stages` that the run is asked for; `alias` is that of the org."""
         return StageSequence(
-            self.emit, self._clock, subject, self.those(stages), self._owed, retrieved=self._retrieved
+            self.emit, self._clock, subject, self.those(stages), self._owed, retrieved=self._retrieved, alias=alias
         )
 
     @contextmanager

@@ -39,7 +39,7 @@ def read(response: Response, credentials: Credentials, org: Org) -> None:
     try:
         secret = credentials.consumer_secret
         members = messages.members(
-            response, org.host, secret, place="introspect", app=credentials.app, public=secret is None
+            response, org.host, secret, place="introspect", app=credentials.app, client=credentials
         )
     except EcapipeError as error:
         kind = error.problem.kind

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import parse_qsl
 
+from ecapipe.credentials.sources import ClientIdentity
 from ecapipe.oauth.dpop import NONCE_WANTED, ProofKey
 from ecapipe.oauth.refusals import CODE, Place, at, one_line, refusal
 from ecapipe.orgs.org import Address
@@ -92,14 +93,14 @@ def members(
     *secrets: Secret | None,
     place: Place,
     app: App | None,
-    public: bool = False,
+    client: ClientIdentity | None = None,
     proved: bool = False,
 ) -> Members:
     """The JSON object of a successful response.
 
     Raises `EcapipeError`: the refusal an error response means (RFC 6749 §5.2), RedirectRefused, ServerBusy, or
     UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
-    For the words of a refusal: `place` is what was asked, `app` who asked; `public`: it showed no secret;
+    For the words of a refusal: `place` is what was asked, `app` who asked; `client`: what showed key and secret;
     `proved`: it sent a proof.
     """
     content = json_object(response)
@@ -107,7 +108,7 @@ def members(
     if content is not None and (error := one_line(content.get("error"))):
         description = one_line(content.get("error_description"))
         status = response.status
-        raise refusal(error, description, host, status, *secrets, place=place, app=app, public=public, proved=proved)
+        raise refusal(error, description, host, status, *secrets, place=place, app=app, client=client, proved=proved)
     # A redirect is not followed: it would take the secret to another host.
     if 300 <= response.status < 400:
         raise at(redirect_refused(host, response.status), host, response.status)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from ecapipe.credentials.sources import UNKNOWN_ORIGIN, ClientIdentity, PairOrigin
 from ecapipe.oauth.scopes import all_scopes, brings_refresh_token, scopes_to_request
 from ecapipe.problems import oauth
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -26,8 +27,8 @@ _SENDS_TOKEN: Final[tuple[Place, ...]] = ("refresh", "introspect", "revoke")
 class Refusal:
     """What an org refused with, and all that the words for it go by.
 
-    `app` is the one that asked, if it is known, and `scopes` are those that were asked for; `public`: no secret was
-    shown; `proved`: a proof of a key was.
+    `app` is the one that asked, if it is known, and `scopes` are those that were asked for; `client`: what
+    showed key and secret, or the key alone; `proved`: a proof of a key was.
     """
 
     place: Place
@@ -38,8 +39,12 @@ class Refusal:
     status: int | None = None
     app: App | None = None
     scopes: str | None = None
-    public: bool = False
+    client: ClientIdentity | None = None
     proved: bool = False
+
+    @property
+    def origin(self) -> PairOrigin:
+        return self.client.origin if self.client else UNKNOWN_ORIGIN
 
     @property
     def answer(self) -> str:
@@ -59,7 +64,7 @@ def refusal(
     place: Place,
     app: App | None,
     scopes: str | None = None,
-    public: bool = False,
+    client: ClientIdentity | None = None,
     proved: bool = False,
 ) -> EcapipeError:
     """What an error means: by description first, then by code; an unknown one shows both, redacted."""
@@ -71,7 +76,7 @@ def refusal(
     description = redact(one_line(description), *secrets)
     # Our sentence has a full stop of its own.
     reason = (description or error).rstrip(". ")
-    said = Refusal(place, error, reason, host, status, app, scopes, public, proved)
+    said = Refusal(place, error, reason, host, status, app, scopes, client, proved)
     build = next((row.build for row in TABLE if row.fits(said)), _unknown)
     return at(replace(build(said), oauth_error=error or None), host, status)
 
@@ -112,7 +117,7 @@ def _cross_org(said: Refusal) -> Problem:
 
 
 def _client_id(said: Refusal) -> Problem:
-    return oauth.invalid_client_id(said.host, said.code, said.place in _ASKS_TOKEN)
+    return oauth.invalid_client_id(said.host, said.code, said.place in _ASKS_TOKEN, said.origin.key)
 
 
 def _client(said: Refusal) -> Problem:
@@ -123,10 +128,12 @@ def _client(said: Refusal) -> Problem:
         case "jwt":
             # The assertion is the only thing that authenticated the client.
             return oauth.assertion_refused(said.host, said.reason)
-        case _ if said.public:
+        case _ if said.client and said.client.consumer_secret is None:
             return oauth.secret_required(said.host, said.code)
         case _:
-            return oauth.invalid_client(said.host, said.code)
+            return oauth.invalid_client(
+                said.host, said.code, said.origin.key, said.origin.secret, said.origin.renewal
+            )
 
 
 def _denied(said: Refusal) -> Problem:

@@ -105,9 +105,8 @@ def read(
     sent = grant.secrets
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
-    public = client.consumer_secret is None
     members = messages.members(
-        response, org.host, *sent, place=grant.place, app=app, public=public, proved=key is not None
+        response, org.host, *sent, place=grant.place, app=app, client=client, proved=key is not None
     )
     access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
     # From here on the org may have issued tokens, so that every failure carries them.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from ecapipe.problems.orgs import invalid_allowed_host
+from ecapipe.problems.problem import EcapipeError
 
 SUFFIXES: Final = (
     "my.salesforce.com",
@@ -52,6 +55,22 @@ def is_instanced(address: str) -> bool:
     except ValueError:
         return False
     return _INSTANCED.fullmatch(host.removesuffix(".")) is not None
+
+
+_ALLOWABLE: Final = re.compile(
+    r"(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?|[0-9a-f.]*(?::[0-9a-f.]*){2,}",
+    re.IGNORECASE,
+)
+
+
+def require_hosts(names: Iterable[str], source: str) -> tuple[str, ...]:
+    """The `names`, each of which can be the host of an address, or host and port. Raises `EcapipeError`
+    (InvalidAllowedHost): any other would allow nothing, though it looks as if it did."""
+    hosts = tuple(names)
+    for name in hosts:
+        if not _ALLOWABLE.fullmatch(name):
+            raise EcapipeError(invalid_allowed_host(name, source))
+    return hosts
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.org_rows import OrgRow, RowMistake
 from ecapipe.orgs.project_orgs import add_expected_ids, configured_row, join_sentences, misleading_alias
-from ecapipe.problems.orgs import no_org_chosen, org_name_ambiguous
+from ecapipe.problems.orgs import named_org_not_found_error, no_org_chosen, org_name_ambiguous
 from ecapipe.problems.problem import USAGE, EcapipeError, did_you_mean
 from ecapipe.problems.project import schema_validation_error
 from ecapipe.project.sfdx_project import Project
@@ -244,11 +244,23 @@ class _OrgReader:
             org = self.look_up(alias, by)
         except EcapipeError as error:
             hints = [each for each in error.problem.actions if each.startswith("Did you mean")]
-            sentence = f"{error.problem.message} Add its My Domain URL in the column url."
+            message = error.problem.message
+            # What is wrong there is one cause of every alias that only the Salesforce CLI may know.
+            if error.problem.kind is named_org_not_found_error and (failure := self.failure_of_logins()):
+                message = f"The Salesforce CLI, which may know the alias, could not be queried: {failure}"
+            sentence = f"{message} Add its My Domain URL in the column url."
             self.file_mistakes.append(RowMistake(row.place, "alias", " ".join((sentence, *hints))))
             return None
         row = replace(row, url=org.url, org_id=row.org_id or org.org_id, username=row.username or org.username)
         return self.accept(row, self.file_mistakes, org.paired_by)
+
+    def failure_of_logins(self) -> str | None:
+        """Why the logins of the Salesforce CLI are not known, if they are not."""
+        try:
+            self.context.logins()
+        except EcapipeError as error:
+            return error.problem.message
+        return None
 
     def accept(self, row: OrgRow, mistakes: list[RowMistake], by: NamedBy) -> Org | None:
         """The org of a row, once its address, which `by` names, is accepted; what is wrong is added to `mistakes`."""

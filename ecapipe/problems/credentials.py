@@ -27,11 +27,12 @@ from ecapipe.problems.problem import (
     "Deploy the app, then retrieve it.",
 )
 def consumer_key_missing(
-    app: str, variable: str, causes: Sequence[str], file: str | None, line: int | None
+    app: str, variable: str, causes: Sequence[str], org: str | None, file: str | None, line: int | None
 ) -> Wording:
+    """`org` is the alias of the one to log in to."""
     return say(
         f"{app} has no consumer key. {' '.join(causes)}".rstrip(),
-        f"Deploy the app, then retrieve: {retrieve_command()}",
+        f"Deploy the app, then retrieve: {retrieve_command(org)}",
         f"Or set {variable} to the consumer key.",
         file=file,
         line=line,
@@ -52,11 +53,12 @@ def consumer_secret_missing(
     secretless: Sequence[str],
     advice: Sequence[str],
     sources: Sequence[str] | None,
+    org: str | None,
     file: str | None,
     line: int | None,
 ) -> Wording:
     """`allowed` are the flows of the app, `secretless` those that need no secret, for which there is `advice`;
-    `sources` are those that the secret may come from, if not all."""
+    `sources` are those that the secret may come from, if not all; `org` is the alias of the one to log in to."""
     flows = [f"Its settings allow: {listed(allowed)}."]
     if secretless:
         flows.append(f"No secret is needed for: {listed(secretless)}.")
@@ -68,7 +70,7 @@ def consumer_secret_missing(
     actions = [way for source, way in ways.items() if sources is None or source in sources]
     actions += advice
     if sources is None or "file" in sources:
-        actions.append(f"Allow the org to include it, then retrieve: {retrieve_command()}")
+        actions.append(f"Allow the org to include it, then retrieve: {retrieve_command(org)}")
     if sources is not None and "environment" not in sources:
         actions.append("Supply it another way, without --secret-from.")
     return say(

@@ -138,10 +138,13 @@ def access_denied(host: str) -> Wording:
     f"Retrieve the settings from this org. After a deploy, wait {SPREADING}.",
     retryable=True,
 )
-def invalid_client_id(host: str, code: str = "invalid_client_id", settles: bool = False) -> Wording:
-    """`settles`: ``--settle`` would repeat what was asked."""
+def invalid_client_id(
+    host: str, code: str = "invalid_client_id", settles: bool = False, key_from: str | None = None
+) -> Wording:
+    """`settles`: ``--settle`` would repeat what was asked; `key_from`: where the key comes from."""
+    source = f" The key comes from {key_from}." if key_from else ""
     return say(
-        f"{host} does not know the consumer key ({code}).",
+        f"{host} does not know the consumer key ({code}).{source}",
         retrieval("Retrieve the settings from this org again"),
         f"If the app was just deployed, wait: a new key takes {SPREADING} to become available everywhere.",
         *_settle(settles),
@@ -152,6 +155,8 @@ def _settle(settles: bool) -> tuple[str, ...]:
     return (SETTLE_ACTION,) if settles else ()
 
 
+FEWER_SCOPES = "Or log in with fewer scopes: ecapipe run --scopes"
+
 SETTLE_ACTION = "Or repeat the request automatically for some minutes: --settle 30"
 
 
@@ -160,10 +165,26 @@ SETTLE_ACTION = "Or repeat the request automatically for some minutes: --settle 
     "The org knows the consumer key, but the consumer secret is wrong.",
     "Supply the current consumer secret.",
 )
-def invalid_client(host: str, code: str = "invalid_client") -> Wording:
+def invalid_client(
+    host: str,
+    code: str = "invalid_client",
+    key_from: str | None = None,
+    secret_from: str | None = None,
+    renewal: str | None = None,
+) -> Wording:
+    """`key_from` and `secret_from`: where they come from; `renewal`: what to do once the secret has been rotated."""
+    if not (key_from and secret_from and renewal):
+        return say(
+            f"{host} refused the consumer secret ({code}).",
+            "Check where the secret came from. If it was rotated, retrieve again, or set the new one in the "
+            "environment.",
+        )
+    origins = f"The secret comes from {secret_from}, the key from {key_from}."
+    if secret_from == key_from:
+        origins = f"Key and secret come from {key_from}."
     return say(
-        f"{host} refused the consumer secret ({code}).",
-        "Check where the secret came from. If it was rotated, retrieve again, or set the new one in the environment.",
+        f"{host} refused the consumer secret ({code}). {origins}",
+        f"Check {secret_from}. If the secret was rotated, {renewal}.",
     )
 
 
@@ -629,7 +650,7 @@ def invalid_scope(host: str, description: str, scopes: str | None, requested: bo
     add = "Add the missing scopes to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them."
     if not requested:
         return say(f"{host} refused the scopes of the app: {description}.", look, add)
-    ways = [look, add, "Or log in with fewer scopes: ecapipe run --scopes"]
+    ways = [look, add, FEWER_SCOPES]
     if scopes:
         ways = [f"Request scopes that the app has: {option('scopes', scopes)}", look, add]
     return say(f"{host} refused the requested scopes: {description}.", *ways)

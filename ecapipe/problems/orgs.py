@@ -88,7 +88,19 @@ def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str], f
     rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
     have = "file has" if files == 1 else "files have"
     message = f"The org {have} {len(mistakes)} errors: {places}{rest}."
-    return say(message, *shown, correct, file=file, line=line)
+    return say(message, *_each_cause_once(shown), correct, file=file, line=line)
+
+
+def _each_cause_once(mistakes: Sequence[str]) -> list[str]:
+    """Mistakes of one cause as one: in full at the first place, with the other places."""
+    places: dict[str, list[str]] = {}
+    for mistake in mistakes:
+        place, _, cause = mistake.partition(": ")
+        places.setdefault(cause, []).append(place)
+    return [
+        f"{first}: {cause}" + (f" The same: {'; '.join(others)}." if others else "")
+        for cause, (first, *others) in places.items()
+    ]
 
 
 @problem(
@@ -133,6 +145,19 @@ def refused_host(
     elif foreign:
         actions.append("If the host is yours, allow it with --allow-host HOST.")
     return say(f'The org address "{url}" is refused: {reason}.', *actions)
+
+
+@problem(
+    "config",
+    "A value of --allow-host or ECAPIPE_ALLOWED_HOSTS is not a host, so it would allow nothing.",
+    "Specify each host exactly, as HOST or HOST:PORT.",
+    exit_code=USAGE,
+)
+def invalid_allowed_host(value: str, source: str) -> Wording:
+    return say(
+        f'{source} contains "{value}", which is not a host.',
+        "Specify each host exactly, as HOST or HOST:PORT, without a scheme, a path or a wildcard.",
+    )
 
 
 # This is what gets copied from the address bar; Salesforce serves OAuth on *.my.salesforce.com only.

@@ -27,6 +27,8 @@ up to 15, and its guide to hosted MCP servers 30 for a new app."""
 
 _SINGLE: Final = re.compile("['\u2018-\u201b]")
 """Single quotes (about_Quoting_Rules of PowerShell)."""
+_ANY_ORG: Final = "--target-org ALIAS"
+"""In a command of advice: the org is for the user to insert."""
 _READ_BY_FISH: Final = re.compile(rf"\\(?:[\\]|{_SINGLE.pattern}|$)")
 """A backslash that escapes what follows it, between single quotes, too (The fish language, Quotes)."""
 
@@ -61,6 +63,16 @@ class Problem:
     def text(self) -> str:
         """Its message and what to do, in one line."""
         return " ".join((self.message, *self.actions))
+
+    def in_org(self, alias: str | None) -> Problem:
+        """The same, where an org has answered that is known by `alias`: with it in the commands of advice."""
+        if not (alias and self.host):
+            return self
+        actions, retrievals = (
+            tuple(re.sub(f"{_ANY_ORG}(?!\\S)", lambda _: option("target_org", alias), action) for action in some)
+            for some in (self.actions, self.retrievals)
+        )
+        return replace(self, actions=actions, retrievals=retrievals)
 
     def after_retrieve(self) -> Problem:
         """The same for whoever has just retrieved: without the advice to do that again, where there is other."""

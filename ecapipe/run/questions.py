@@ -47,7 +47,7 @@ class Question:
             what="authorize" if self.callback else "introspect",
             callback=self.callback,
             verdict=verdict,
-            problem=error.problem if error else None,
+            problem=error.problem.in_org(self.org.alias) if error else None,
             refused=error.part if isinstance(error, ProbeRefusal) else None,
         )
 

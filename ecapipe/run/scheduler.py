@@ -248,7 +248,7 @@ class _Scheduler:
 
     def _log_in_unattended(self, target: Target, plan: UnattendedPlan) -> None:
         with self._until_over(target.subject):
-            sequence = self._tracker.begin(target.subject, TARGET_STAGES)
+            sequence = self._tracker.begin(target.subject, TARGET_STAGES, target.org.alias)
             with sequence.piece(last=False), sequence.stage(AUTHORIZE) as work:
                 login_plan.show(plan, target, self._options, work)
                 work.pass_over(f"The {plan.flow.title} flow has no browser step.")

@@ -6,11 +6,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeVar
+from typing import ClassVar, Final, Literal, TypeVar
 
 from ecapipe.credentials import sources
 from ecapipe.credentials.placeholders import fault
 from ecapipe.credentials.resolution import Credentials
+from ecapipe.credentials.sources import UNKNOWN_ORIGIN, PairOrigin
 from ecapipe.oauth.flows import registry
 from ecapipe.oauth.grants import Grant, RefreshToken
 from ecapipe.oauth.tokens import Token
@@ -172,6 +173,7 @@ class SavedClient:
 
     consumer_key: str
     consumer_secret: Secret | None
+    origin: ClassVar[PairOrigin] = UNKNOWN_ORIGIN
 
     def __repr__(self) -> str:
         # A traceback or a log may show it: the full key has no place there.

@@ -423,7 +423,8 @@ def _environment_secret(login: SavedLogin, world: SessionsAccess, faults: list[s
     """The consumer secret of a login in the environment: for its org, else for its app in any org."""
     names = (login.variable, sources.variable("consumerSecret", login.app))
     readings = filter(None, (sources.read_variable(name, world) for name in names))
-    return sources.first_credential(readings, [] if faults is None else faults)
+    found = sources.first_credential(readings, [] if faults is None else faults)
+    return found.value if found else None
 
 
 def _is_accepted(login: SavedLogin, token: Secret, secrets: SavedSecrets, world: SessionsAccess) -> bool:

@@ -145,6 +145,8 @@ def test_what_is_not_accepted_is_told_apart(
             ended = inside("app", "probe", "-d", root, "-o", f"uat={uat.url('')}", form, at=tmp_path)
             assert ended.status == (0 if verdict == "unclear" else 1)
             assert WRONG[:8] not in ended.out + ended.err
+            # Nobody logs in here, and the org is known.
+            assert not any(word in ended.out for word in ("--scopes", "--target-org ALIAS"))
             if form == "--json":
                 (probe,) = ended.result["probes"]
                 assert (probe["verdict"], probe["refused"], probe["problem"]) == (verdict, refused, problem)

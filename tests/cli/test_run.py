@@ -214,6 +214,7 @@ def test_a_wrong_secret_is_refused_and_some_successes_are_partial(scene: Scene, 
     assert one.status == 1
     assert "Status: Failed" in one.out
     assert "Error (InvalidClient) Robot@uat: " in one.err
+    assert "The secret comes from ECAPIPE_CLIENT_SECRET_ROBOT, the key from " in " ".join(one.err.split())
     assert "made-up-but-wrong" not in both.out + both.err + one.out + one.err
 
 

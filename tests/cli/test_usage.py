@@ -63,6 +63,10 @@ WRONG = {
     "run -d project -o https://dev.my.salesforce.com.evil.example": (2, "RefusedHost", "--allow-host"),
     "run -d project -o https://dev.my.salesforce.com/?a=b": (2, "RefusedHost", "query"),
     "run -d project -o dev.lightning.force.com": (2, "LightningDomain", "https://dev.my.salesforce.com"),
+    "run -d project -o dev --allow-host *": (2, "InvalidAllowedHost", "HOST:PORT"),
+    "run -d project -o dev --allow-host https://dev.example": (2, "InvalidAllowedHost", "without a scheme"),
+    "app probe -d project -o dev --allow-host *.dev.example": (2, "InvalidAllowedHost", "wildcard"),
+    "report merge": (2, "UsageError", "Specify at least one FILE."),
     "run": (1, "ProjectNotChosen", "project"),
     "app list": (1, "ProjectNotChosen", "empty"),
     "run -d broken": (1, "JsonParseError", "line 2"),
@@ -122,7 +126,9 @@ def command_of(line: str) -> list[str]:
     """The words of a line that name a command."""
     first, *rest = line.split()
     if first == "app":
-        return [first, *rest[:1]] if rest[0] in ("list", "check") else [first]
+        return [first, *rest[:1]] if rest[0] in ("list", "check", "probe") else [first]
+    if first == "report":
+        return [first, *rest]
     return [first] if first in ("run", "explain") else []
 
 

@@ -236,7 +236,7 @@ def test_a_placeholder_counts_as_absent_wherever_it_comes_from(text: str) -> Non
     _, find = kept_for(KEY, text)
     chain = chains.chain((lacking,), find_saved=find)
     kept = missing(resolution.resolve(lacking, None, chain, allowed_flows))
-    assert "The saved secret contains a placeholder." in kept.message
+    assert "The store of saved secrets contains a placeholder." in kept.message
 
 
 # --- the environment ----------------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import get_args
 
+import billing
 import pytest
 import trees
 from billing import ORG, ORG_ID, USER_ID
 from failure import problem_of
 
+from ecapipe.credentials.sources import ClientIdentity, PairOrigin
 from ecapipe.oauth import messages, refusals, userinfo
 from ecapipe.oauth.messages import Response
 from ecapipe.oauth.refusals import Place
@@ -39,8 +42,10 @@ OTHERS = """
 """.split()
 
 
-def refused(place: Place, code: str, description: str = "", public: bool = False, proved: bool = False) -> Problem:
-    error = refusals.refusal(code, description, HOST, 400, place=place, app=None, public=public, proved=proved)
+def refused(
+    place: Place, code: str, description: str = "", client: ClientIdentity | None = None, proved: bool = False
+) -> Problem:
+    error = refusals.refusal(code, description, HOST, 400, place=place, app=None, client=client, proved=proved)
     return error.problem
 
 
@@ -182,8 +187,17 @@ def test_a_code_means_what_it_can_mean_there(place: Place, code: str, descriptio
 
 
 def test_an_app_that_sent_no_secret_is_not_told_that_it_was_refused() -> None:
+    public = replace(billing.proven(), consumer_secret=None)
     for place in ("web", "refresh", "introspect"):
-        assert refused(place, "invalid_client", public=True).kind is oauth.secret_required
+        assert refused(place, "invalid_client", client=public).kind is oauth.secret_required
+
+
+def test_a_refused_secret_is_said_to_come_from_where_it_does() -> None:
+    client = replace(billing.proven(), origin=PairOrigin("main/A.xml", "ECAPIPE_CLIENT_SECRET_A", "set the new one"))
+    problem = refused("client-credentials", "invalid_client", client=client)
+    assert problem.message.endswith("The secret comes from ECAPIPE_CLIENT_SECRET_A, the key from main/A.xml.")
+    assert problem.actions == ("Check ECAPIPE_CLIENT_SECRET_A. If the secret was rotated, set the new one.",)
+    assert refused("web", "invalid_client_id", client=client).message.endswith("The key comes from main/A.xml.")
 
 
 def test_an_assertion_that_nobody_approved_names_audience_and_login_host() -> None:

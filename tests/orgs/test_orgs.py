@@ -712,12 +712,22 @@ def test_a_salesforce_cli_that_fails_is_asked_once_however_many_rows_there_are()
     which = OrgSelection(batch=listed("alias\na\nb\nc\n"))
     problem = problem_of(selection.select, which, (), SalesforceCliOrgs(tell))
     assert "row 4, column alias" in problem.message
+    assert " ".join(problem.actions).count("No sf here.") == 1
+    assert problem.actions[0].endswith("The same: row 3, column alias; row 4, column alias.")
     assert len(asked) == 1
 
 
 def test_an_org_of_the_salesforce_cli_is_judged_like_any_other() -> None:
     cli = Cli(Login(("dev",), "ann@acme.test", instance_url="https://evil.test"))
     assert problem_of(selection.select, OrgSelection(names=("dev",)), (), cli.elsewhere).kind is orgs.refused_host
+
+
+@given(st.from_regex(r"[a-z0-9_]{1,8}([.-][a-z0-9_]{1,8}){0,3}", fullmatch=True), st.integers(1, 65535))
+def test_every_host_of_an_address_can_be_allowed(host: str, port: int) -> None:
+    for name in (host, f"{host}:{port}", host.upper(), "::1", f"[::1]:{port}"):
+        assert hosts.require_hosts([name], "--allow-host") == (name,)
+    for name in ("*", f"*.{host}", f"https://{host}", f"{host}/", f"{host}.", f"{host}:0", f".{host}", f"{host}:*"):
+        assert problem_of(hosts.require_hosts, [name], "--allow-host").kind is orgs.invalid_allowed_host
 
 
 # --- whose word an address is -------------------------------------------------------------------------------

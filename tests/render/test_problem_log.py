@@ -69,7 +69,7 @@ def logged_in(subject: Subject) -> list[Event]:
 
 def no_secret(app: str) -> Problem:
     variable = f"ECAPIPE_CLIENT_SECRET_{app.upper()}"
-    return consumer_secret_missing(app, variable, (), ("web",), (), (), None, file=f"main/{app}.xml", line=3)
+    return consumer_secret_missing(app, variable, (), ("web",), (), (), None, None, file=f"main/{app}.xml", line=3)
 
 
 CAUSES = {
@@ -109,7 +109,7 @@ def test_one_cause_is_told_in_full_once_and_names_all_it_is_about(cause: str, di
 def test_other_advice_is_told_in_full_each_time(display: str) -> None:
     problems = [no_secret("Acme"), host_not_found("uat.my.salesforce.com"), no_secret("Portal")]
     extra = consumer_secret_missing(
-        "Robot", "CI_SECRET", (), ("web", "jwt"), (), ("Use a key.",), None, file=None, line=None
+        "Robot", "CI_SECRET", (), ("web", "jwt"), (), ("Use a key.",), None, None, file=None, line=None
     )
     subjects = [Subject(app, None, "t") for app in ("Acme", "B", "Portal", "Robot")]
     events = [each for pair in zip(subjects, [*problems, extra], strict=True) for each in failing(*pair)]
