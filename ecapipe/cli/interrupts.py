@@ -161,15 +161,15 @@ class Interrupts:
         return True
 
     def _patient(self, stream: TextIO) -> TextIO:
-        """The stream, whose writes end after a signal; a file takes everything anyway."""
+        """The stream, whose writes end after a signal; files and devices take everything, or fail at once."""
         try:
-            descriptor = stream.fileno()
-            endless = _POLLS and not stat.S_ISREG(os.fstat(descriptor).st_mode)
+            mode = os.fstat(stream.fileno()).st_mode
         except OSError:
             return stream
-        if not (endless and isinstance(stream, io.TextIOWrapper)):
+        waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stream.isatty()
+        if not (_POLLS and waits and isinstance(stream, io.TextIOWrapper)):
             return stream
-        buffer = io.BufferedWriter(_Output(descriptor, self))
+        buffer = io.BufferedWriter(_Output(stream.fileno(), self))
         return io.TextIOWrapper(
             buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=True
         )
