@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
-import select
 import signal
-import stat
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from types import FrameType
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
-
-    from _typeshed import ReadableBuffer
 
 # By name, since each system has signals that others lack. SIGBREAK is how Windows tells of Ctrl-Break, and, as SIGHUP
 # does elsewhere, of a terminal that is closed.
@@ -32,13 +26,6 @@ _FATAL_NAMES: Final = (
 _FATAL: Final = tuple(number for number in signal.Signals if number.name in _FATAL_NAMES)
 """Other signals that end a program at once, and can be deferred."""
 
-_PATIENCE: Final = 2.0
-"""Seconds after a signal in which a reader has to read something; containers are killed after ten."""
-_STEP: Final = 100
-"""Milliseconds between two looks at whether a signal has come."""
-_POLLS: Final = hasattr(select, "poll")
-"""Whether this system tells if a pipe has room; Windows does not."""
-
 
 class Interrupts:
     """Turns the first signal into one `KeyboardInterrupt`, at a moment that leaves displays and reports whole.
@@ -51,8 +38,6 @@ class Interrupts:
         """Whether there was one."""
         self._deferring = self._pending = False
         self._call: Callable[[], None] | None = None
-        self._at: float | None = None
-        self._unread = False
         self._terminals: list[int] = []
         self._taken: list[signal.Signals] = []
         self._number: int = signal.SIGINT
@@ -66,7 +51,6 @@ class Interrupts:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
                 self._taken.append(number)
-        sys.stdout, sys.stderr = self._patient(sys.stdout), self._patient(sys.stderr)
 
     @contextmanager
     def defer(self, *, last: bool = False) -> Iterator[None]:
@@ -137,49 +121,11 @@ class Interrupts:
                     signal.raise_signal(pending[0])
 
     def retire(self) -> None:
-        """From here on a signal interrupts nothing: the work is over, and its end is reported once, to whoever
-        reads."""
-        for number in self._taken:
-            signal.signal(number, self._note)
-
-    def end(self, status: int) -> int:
-        """Everything is written; the exit status, which tells of a result that nobody read after a signal."""
-        # Not a function, which the interpreter gives up before the process ends.
+        """From here on a signal does nothing: the work is over, and its end is reported once."""
         for number in self._taken:
             signal.signal(number, signal.SIG_IGN)
-        from ecapipe.problems.problem import INTERRUPTED
-
-        return INTERRUPTED if self._unread else status
-
-    def abandons(self, descriptor: int, since: float) -> bool:
-        """Whether a stream that has had no room `since` is given up, as it is when a signal has come and some time
-        has passed: the null device takes its place, and the work ends as if all had been read."""
-        if self._at is None or time.monotonic() - max(since, self._at) < _PATIENCE:
-            return False
-        self._unread = True
-        discard(descriptor)
-        return True
-
-    def _patient(self, stream: TextIO) -> TextIO:
-        """The stream, whose writes end after a signal; files and devices take everything, or fail at once."""
-        try:
-            mode = os.fstat(stream.fileno()).st_mode
-        except OSError:
-            return stream
-        waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stream.isatty()
-        if not (_POLLS and waits and isinstance(stream, io.TextIOWrapper)):
-            return stream
-        buffer = io.BufferedWriter(_Output(stream.fileno(), self))
-        return io.TextIOWrapper(
-            buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=True
-        )
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._at is None:
-            self._at = time.monotonic()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._note(number, frame)
         # Before anything is written: SIGHUP means that the terminal is gone.
         self._leave_terminals()
         self._number = number
@@ -202,37 +148,7 @@ class Interrupts:
         for stream in self._terminals[:]:
             if not os.isatty(stream):
                 self._terminals.remove(stream)
-                discard(stream)
-
-
-class _Output(io.FileIO):
-    """A pipe, socket or terminal, written to as it has room: a write that waits in the system for its reader would
-    wait for ever where nobody reads, whatever signals come."""
-
-    def __init__(self, descriptor: int, interrupts: Interrupts) -> None:
-        super().__init__(descriptor, "w", closefd=False)
-        self._interrupts = interrupts
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        since = time.monotonic()
-        while not _has_room(self.fileno(), _STEP) and not self._interrupts.abandons(self.fileno(), since):
-            pass
-        # So much never waits where there is room (POSIX, write).
-        return super().write(memoryview(data)[: select.PIPE_BUF])
-
-
-def _has_room(descriptor: int, milliseconds: int) -> bool:
-    """Whether a stream takes something, or fails at once."""
-    room = select.poll()
-    room.register(descriptor, select.POLLOUT)
-    return bool(room.poll(milliseconds))
-
-
-def discard(descriptor: int) -> None:
-    """Put the null device in the place of a stream."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, descriptor)
-    os.close(null)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def resend(number: int, *, windows: bool = sys.platform == "win32") -> None:
@@ -248,5 +164,4 @@ def resend(number: int, *, windows: bool = sys.platform == "win32") -> None:
 def _answer() -> None:
     """Not through a stream, which the signal may have found at work."""
     with suppress(OSError):
-        if not _POLLS or _has_room(2, 0):
-            os.write(2, b"Stopping...\n")
+        os.write(2, b"Stopping...\n")

@@ -93,13 +93,22 @@ def _named_rotation(session: CommandSession, name: str | None) -> str | None:
     """
     rotations, others = rotation_tools.run_names(session.environment), journal.names(session.environment)
     if name is None:
-        latest = rotation_tools.read_run(session.environment, "").result.run if rotations else ""
-        # Runs are named after the second of their start.
-        return latest if latest[:_SECOND] > max(others, default="")[:_SECOND] else None
+        return _latest_rotation(session, max(others, default="")) if rotations else None
     candidates = [run for run in (*rotations, *others) if run.startswith(name)]
     if len(candidates) > 1:
         raise EcapipeError(run_ambiguous(name, candidates))
     return next((run for run in candidates if run in rotations), None)
+
+
+def _latest_rotation(session: CommandSession, run: str) -> str | None:
+    """The latest rotation, unless `run`, the latest other run, is later."""
+    rotation = rotation_tools.read_run(session.environment, "").recorded
+    second, other = rotation.run[:_SECOND], run[:_SECOND]
+    if second != other:
+        return rotation.run if second > other else None
+    # Names are of the second of the start.
+    started = journal.find(session.environment, None).journal.recorded.started_at
+    return rotation.run if rotation.started_at > started else None
 
 
 def _rotation(session: CommandSession, name: str) -> tuple[RunSummary, AppRotate]:

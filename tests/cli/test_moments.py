@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import PATIENCE, PROGRAM, SAMPLE, Json, environment
+from commandline import Json, environment
 from fakes.batch import Batch, batch
 from fakes.forked import Death, Life, lives
 from profiles import NIGHTLY
@@ -133,22 +131,3 @@ def test_logins_that_nobody_was_shown_are_recorded_and_said(stage: Stage, name: 
     assert "Error (OutputNotWritten)" in death.err
     assert death.err.count("Successfully authorized") == (3 if name == "run" else 0)
     assert re.search(r" Succeeded +3 of", runs.out)
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there a pipe does not tell whether it has room")
-@pytest.mark.parametrize("words", ["explain", "app check --json", "run --emulator --json"])
-@pytest.mark.parametrize("reads", [False, True])
-def test_a_signal_ends_what_waits_for_a_reader_and_a_reader_gets_it_whole(
-    tmp_path: Path, words: str, reads: bool
-) -> None:
-    variables = environment(tmp_path, ECAPIPE_STATE_DIR=str(tmp_path / "state"))
-    command = [*PROGRAM, *words.split()]
-    with subprocess.Popen(command, cwd=SAMPLE, env=variables, stdout=subprocess.PIPE, pipesize=4096) as life:
-        assert life.stdout
-        told = os.read(life.stdout.fileno(), 1)
-        life.send_signal(signal.SIGTERM)
-        if reads:
-            told += life.stdout.read()
-        assert (life.wait(PATIENCE) == 130) != reads
-    if reads and "--json" in words:
-        assert json.loads(told)["status"] == life.returncode
