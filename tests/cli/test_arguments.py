@@ -11,6 +11,7 @@ from commandline import inside
 from hypothesis import given
 from hypothesis import strategies as st
 from keypairs import pem, rsa_key
+from profiles import tries
 
 from ecapipe.cli import arguments
 from ecapipe.cli.completion import load_command
@@ -89,6 +90,7 @@ def test_a_value_is_shown_if_it_has_the_form_of_what_its_flag_takes(name: str, c
                 assert not any(secret[:8] in word for word in shown)
 
 
+@tries(25)
 @given(st.integers(1, 40), st.integers(0, 10**6))
 def test_no_lines_of_a_private_key_are_shown(count: int, start: int) -> None:
     lines = pem(rsa_key()).decode().splitlines()[:-2]
