@@ -371,7 +371,7 @@ def _replaced_elements(
         secret = Secret(resolved.text) if resolved.text else None
         refused = tuple(origin for origin in resolved.missing if origin in reserved)
         variables = tuple(origin for origin in resolved.origins if origin in project.variables)
-        yield name, Replaced(secret, resolved.missing, refused, variables, resolved.origins)
+        yield name, Replaced(secret, resolved.missing, refused, variables, resolved.origins, resolved.whole)
 
 
 def _reserved_in_settings(app: App, settings: SourceFile) -> Iterator[Problem]:
