@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 
 from ecapipe.adapters import environment
 from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage import files
 from ecapipe.check.git import GitMissing, GitRefused
 from ecapipe.problems.git import git_unavailable, unknown_revision
 from ecapipe.problems.problem import EcapipeError
@@ -142,6 +143,11 @@ class GitRepository:
             real = os.path.realpath(real)
         name = posixpath.relpath(real.replace(os.sep, "/"), self.top)
         return None if name == ".." or name.startswith("../") else name
+
+    def spelled(self, path: str) -> str | None:
+        # The outermost, for a link may lead back to the top.
+        tops = [place for place in files.upwards(path) if os.path.realpath(place).replace(os.sep, "/") == self.top]
+        return posixpath.relpath(path, tops[-1].replace(os.sep, "/")) if tops else self.name(path)
 
     def index(self) -> dict[str, str]:
         return self._index
