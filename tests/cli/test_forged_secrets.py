@@ -1,4 +1,4 @@
-"""What a tree calls a consumer secret is struck out of all output: that breaks none, and hides nothing that is said."""
+"""What a tree calls a consumer secret is struck out of all output: that breaks none, and hides nothing of ours."""
 
 from __future__ import annotations
 

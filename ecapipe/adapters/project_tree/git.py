@@ -384,9 +384,9 @@ class GitRepository:
     @cached_property
     def _pipe(self) -> str | None:
         """A file of the work tree that git reads in its folder, and that is a pipe or a device."""
-        for folder, folders, files in os.walk(self.top):
-            folders[:] = [name for name in folders if name != ".git"]
-            for name in _READ_BY_GIT.intersection(files):
+        for folder, folders, names in os.walk(self.top):
+            folders[:] = [each for each in folders if each != ".git"]
+            for name in _READ_BY_GIT.intersection(names):
                 if _blocking(os.path.join(folder, name)):
                     return os.path.relpath(os.path.join(folder, name), self.top)
         return None
