@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from ecapipe.adapters import environment
@@ -595,14 +595,24 @@ def _is_current(repo: Repo, top: str, git_dir: str | None) -> bool:
 
 
 def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
-    """Those of `paths` (relative to `root`) that are in the index; empty where git cannot tell."""
-    try:
-        if not paths or (repository := Repositories()(root)) is None:
-            return frozenset()
-        names = repository.tracked()
-    except EcapipeError:
-        return frozenset()
-    return frozenset(path for path in paths if repository.name(os.path.join(root, path)) in names)
+    """Those of `paths` (relative to `root`) that are in the index of their repository; without those where git cannot
+    tell."""
+    repositories, indexes = Repositories(), dict[str, frozenset[str]]()
+
+    @cache
+    def repository_of(folder: str) -> GitRepository | None:
+        with suppress(EcapipeError):
+            if repository := repositories(folder):
+                indexes[repository.top] = indexes.get(repository.top) or repository.tracked()
+                return repository
+        return None
+
+    def is_tracked(path: str) -> bool:
+        place = os.path.join(root, path)
+        repository = repository_of(os.path.dirname(os.path.realpath(place)))
+        return repository is not None and repository.name(place) in indexes[repository.top]
+
+    return frozenset(filter(is_tracked, paths))
 
 
 def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:
