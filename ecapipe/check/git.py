@@ -54,6 +54,9 @@ class Git(Protocol):
         """The files of external client apps and connected apps in the index, and those named alike, with the ids of
         their contents."""
 
+    def naming(self, folder: str, word: str) -> Mapping[str, str]:
+        """The files of the index in `folder` that hold `word`, in any case, with the ids of their contents."""
+
     def blob(self, name: str) -> str | None:
         """The id of any file's content in the index."""
 

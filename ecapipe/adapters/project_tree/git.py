@@ -64,6 +64,11 @@ _PATIENCE: Final = 60.0
 _UNREAD: Final = re.compile(rb"(?:error:|warning: could not open directory)[^'\n]*'(.*)': ")
 """What git says of a file or folder that it passes over."""
 
+_GREP: Final = (
+    "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
+    "--no-color",  # color.ui=always would put escapes around every name
+    "--fixed-strings",
+)  # fmt: skip
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
@@ -236,12 +241,14 @@ class GitRepository:
             return None
         return [_ruling(*map(os.fsdecode, fields_of)) for fields_of in zip(fields[0::4], fields[2::4], strict=True)]
 
+    def naming(self, folder: str, word: str) -> dict[str, str]:
+        place = f":(literal){folder}"
+        found = self._names("grep", "--cached", "--ignore-case", *_GREP, "-e", word, "--", place)
+        listed = _blobs(self._entries("ls-files", "-s", "-z", "--", place)) if found else {}
+        return {name: listed[name] for name in found if name in listed}
+
     def holding(self, folder: str, secrets: SecretSearch) -> Iterable[str]:
-        grep = (
-            "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
-            "--no-color",  # color.ui=always would put escapes around every name
-            "--fixed-strings", "-f", "-", "--", f":(literal){folder}",
-        )  # fmt: skip
+        grep = (*_GREP, "-f", "-", "--", f":(literal){folder}")
         ignored = ("ls-files", "--cached", "--ignored", "--exclude-standard", "-z", "--", f":(literal){folder}")
 
         def search() -> list[str]:
