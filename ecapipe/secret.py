@@ -122,13 +122,14 @@ class SecretSearch:
         return b"".join(value + b"\n" for value in sorted(self._owners))
 
     def find(self, pieces: Iterable[bytes]) -> dict[str, int]:
-        """The owners of the secrets in what `pieces` make up together, each with the first line it is on."""
+        """The owners of the secrets in what `pieces` make up together, each with the first line it is on; in UTF-16,
+        too."""
         first_lines: dict[str, int] = {}
         if not self._owners:
             return first_lines
         tail, line, found = b"", 1, set[bytes]()
         for piece in pieces:
-            data, counted = tail + piece, 0
+            data, counted = tail + piece.replace(b"\0", b""), 0
             for start, value in self._matches(data, found):
                 line += data.count(b"\n", counted, start)
                 counted = start

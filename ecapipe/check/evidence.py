@@ -406,13 +406,24 @@ class EvidenceCollector:
         prefix = "" if folder == "." else f"{folder}/"
         if self._options.staged:
             return _without_prefix(git.staged(folder), prefix)
+        searched, suspects = {git.top}, [self._suspects_of(git, folder, prefix)]
+        for directory in self._project.package_directories:
+            inner = self._open(posixpath.join(self._root, directory))
+            if inner is not None and inner.top not in searched:
+                searched.add(inner.top)
+                place = posixpath.relpath(inner.top, self._world.tree.target(self._root))
+                suspects.append(self._suspects_of(inner, ".", "", f"{place}/"))
+        return chain(*suspects)
+
+    def _suspects_of(self, git: Git, folder: str, prefix: str, place: str = "") -> Iterable[_Content]:
+        """Those in a `folder` of one repository, which git names by `prefix`, and the project by `place`."""
         on_disk = git.holding(folder, self._search) if len(self._search) < _MANY_SECRETS else git.files(folder)
         # Meanwhile git looks through the disk.
-        return chain(_without_prefix(git.altered(folder), prefix), self._contents(on_disk, prefix))
+        return chain(_without_prefix(git.altered(folder), prefix, place), self._contents(on_disk, prefix, place))
 
-    def _contents(self, names: Iterable[str], prefix: str) -> Iterator[_Content]:
-        """The contents of files on the disk; `names` are below `prefix`, the project's folder in its repository."""
-        paths = (name.removeprefix(prefix) for name in names)
+    def _contents(self, names: Iterable[str], prefix: str, place: str = "") -> Iterator[_Content]:
+        """The contents of files on the disk; `names` are below `prefix`, which the project calls `place`."""
+        paths = (place + name.removeprefix(prefix) for name in names)
         return (_Content([path], self._world.tree.pieces(f"{self._root}/{path}")) for path in paths)
 
     def _sightings(self, apps: Sequence[App], suspects: Iterable[_Content]) -> Mapping[str, tuple[Sighting, ...]]:
@@ -509,8 +520,10 @@ def _holds_secret(file: SourceFile, content: bytes) -> bool:
     return holds_secret(file.document) or bool(secrets_in(content))
 
 
-def _without_prefix(contents: Iterator[tuple[Sequence[str], Iterator[bytes]]], prefix: str) -> Iterator[_Content]:
-    return (_Content([name.removeprefix(prefix) for name in names], pieces) for names, pieces in contents)
+def _without_prefix(
+    contents: Iterator[tuple[Sequence[str], Iterator[bytes]]], prefix: str, place: str = ""
+) -> Iterator[_Content]:
+    return (_Content([place + name.removeprefix(prefix) for name in names], pieces) for names, pieces in contents)
 
 
 def _is_settings(name: str) -> bool:

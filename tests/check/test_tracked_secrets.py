@@ -224,6 +224,16 @@ def test_what_git_writes_otherwise_to_the_disk_is_searched(attribute: str, tmp_p
     assert flagged(root, COMMIT, ELSEWHERE) == {"notes.txt", "more.txt"}, "also where every file is read"
 
 
+def test_a_package_directory_that_is_a_repository_is_searched(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path, [trees.project() | trees.app(), "init"])
+    ground.ready(root / "force-app", committed(IGNORE | {"notes.txt": SECRET, "gone.txt": SECRET}))
+    ground.ready(root, [*committed({}), {"force-app/.gitignore": "", ".gitignore": ""}])
+    assert flagged(root, COMMIT, ELSEWHERE) == {"force-app/notes.txt", "force-app/gone.txt"}
+    many = {path: text for number in range(60) for path, text in trees.app(f"App{number}").items()}
+    trees.plant(root, many)
+    assert flagged(root, COMMIT, ELSEWHERE) == {"force-app/notes.txt", "force-app/gone.txt"}
+
+
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("disk", [None, "nothing"])
 def test_what_the_next_commit_has_is_searched_whatever_is_on_the_disk(
