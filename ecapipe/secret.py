@@ -17,6 +17,8 @@ SHORTEST = 8
 _SHORTEST_CONSUMER_SECRET: Final = 16
 """Characters: Salesforce makes 64, and made 19 of old."""
 
+_WORDS: Final = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
+
 _FEW: Final = 32
 """Secrets that are looked for one by one."""
 
@@ -235,9 +237,14 @@ def spare(text: str) -> None:
 
 
 def may_be_consumer_secret(text: str) -> bool:
-    """Whether a text of a tree may be a consumer secret rather than words that stand for one. Others are not
-    withheld: a tree could choose words of ours."""
+    """Whether a text of a tree may be a consumer secret rather than words that stand for one."""
     return len(text) >= _SHORTEST_CONSUMER_SECRET and any(map(str.isdigit, text))
+
+
+def may_be_ours(text: str) -> bool:
+    """Whether a text may be a word of ours, such as a rule or an outcome: a tree could have all of these struck out,
+    and nothing that is generated looks like one."""
+    return _WORDS.fullmatch(text) is not None
 
 
 def without_known(text: str) -> str:

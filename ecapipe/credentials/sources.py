@@ -13,7 +13,7 @@ from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, listed
 from ecapipe.problems.usage import ambiguous_variable
 from ecapipe.project.apps import App, Replaced
-from ecapipe.secret import Secret, may_be_consumer_secret, withhold
+from ecapipe.secret import Secret, may_be_ours, withhold
 
 Field = Literal["consumerKey", "consumerSecret"]
 
@@ -469,7 +469,7 @@ def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> Search
         found = first_credential(link.find(app, org, field), faults)
         if found and found.value:
             by_tree = link.source in (FILE, REPLACEMENT)
-            if field == "consumerSecret" and (not by_tree or may_be_consumer_secret(found.value.reveal())):
+            if field == "consumerSecret" and not (by_tree and may_be_ours(found.value.reveal())):
                 withhold(found.value)
             return Search(SourceValue(found.value, link, found.place), tuple(faults))
         # An org that names a variable means no other secret: that of another source could be another org's.
