@@ -264,7 +264,7 @@ def known_of(app: App) -> Evidence:
     files = frozenset(file.path for file in app.files)
     spots = {app.name: (Sighting("notes.md", 1),)}
     return Evidence(
-        "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, exposed=files,
+        "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), exposed=files,
         unignored=files, staged=files, certified=files, open_to_others=files,
         elsewhere=spots, history={app.name: ("notes.md",)},
         keys={trees.key(app.name): (app.name, "Copy")}, expired_certificates=dict.fromkeys(files, "2020-01-01"),

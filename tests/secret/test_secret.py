@@ -290,3 +290,21 @@ def test_what_is_withheld_is_struck_out_of_every_text() -> None:
         text = f"a {value} b\n{known[count // 2]}{known[0]}"
         assert secret.without_known(text) == f"a {REDACTED} b\n{REDACTED}{REDACTED}"
     assert secret.without_known(unknown := trees.secret("not withheld")) == unknown
+
+
+def test_what_people_have_to_see_is_not_struck_out() -> None:
+    """A tree may call anything a secret, also a host that secrets are sent to."""
+    value = trees.secret("withheld, and known to all")
+    secret.withhold(Secret(value))
+    assert secret.without_known(f"to {value}.example") == f"to {REDACTED}.example"
+    secret.spare(f"{value}.example")
+    assert secret.without_known(f"to {value}.example") == f"to {value}.example"
+
+
+def test_a_document_without_a_secret_is_one() -> None:
+    document = {"a": 1, "of": ['a "message": b', {"message": "x", "n": 1}], "number": 1, "none": None}
+    for value in ('"message": "x"', '"n": 1', '1,\n  "of"', '": b'):
+        secret.withhold(Secret(f"{value:8}"))
+    expected = {**document, "of": [f"a {REDACTED}", {"message": "x", "n": 1}]}
+    secret.withhold(Secret('"message": b'))
+    assert secret.members_without_known(document) == expected
