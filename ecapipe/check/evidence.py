@@ -516,7 +516,8 @@ def _with_git_facts(evidence: Evidence, repository: _Repository) -> Evidence:
 def _holds_secret(file: SourceFile, content: bytes) -> bool:
     """Whether a file of an app holds what git should not have, on the disk or by its `content` in git."""
     if file.type is metadata.PUSH:
-        return bool(file.document.names & {"applePushConfig", "androidPushConfig"} or _PUSH_KEY.search(content))
+        on_disk = file.document.names & {"applePushConfig", "androidPushConfig"}
+        return bool(on_disk or _PUSH_KEY.search(_narrow(content)))
     return holds_secret(file.document) or bool(secrets_in(content))
 
 
@@ -554,7 +555,7 @@ def _new_secrets(content: bytes, earlier: bytes) -> set[str]:
 
 def secrets_in(content: bytes) -> set[str]:
     """The consumer secrets in a settings file, wherever they stand in it, also in UTF-16 and across lines."""
-    text = content.replace(b"\0", b"")
+    text = _narrow(content)
     parts = {*_GENERATED.findall(text), *_GENERATED.findall(b"".join(text.split())), *_NAMED.findall(text)}
     secrets = {part.decode("utf-8", "replace").strip() for part in parts}
     document = _parse_version(content, b"consumerSecret")
@@ -567,7 +568,13 @@ def _evidence_of(name: str) -> Callable[[bytes], object]:
     """Tells whether a part of a file holds what git should not have, by the file's name."""
     if _SETTINGS in name.lower():
         return secrets_in
-    return _PUSH_KEY.search if _PUSH in name.lower() else _ELEMENT.search
+    pattern = _PUSH_KEY if _PUSH in name.lower() else _ELEMENT
+    return lambda content: pattern.search(_narrow(content))
+
+
+def _narrow(content: bytes) -> bytes:
+    """Plain letters in UTF-16 as those in UTF-8."""
+    return content.replace(b"\0", b"")
 
 
 def _telling(names: Sequence[str], pieces: Iterable[bytes]) -> list[str]:
@@ -588,7 +595,7 @@ def _has_certificate(content: bytes) -> bool:
 def _parse_version(content: bytes, word: bytes) -> Document | None:
     """An earlier or staged version of a settings file, if it holds `word`; None too if it cannot be read."""
     # Parsing takes far longer than a look for a word, in UTF-16 too.
-    if word not in content.replace(b"\0", b""):
+    if word not in _narrow(content):
         return None
     try:
         return metadata.parse(content, metadata.SETTINGS, "")

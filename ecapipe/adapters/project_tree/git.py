@@ -69,6 +69,8 @@ _GREP: Final = (
     "--no-color",  # color.ui=always would put escapes around every name
     "--fixed-strings",
 )  # fmt: skip
+_WIDE: Final = b"^\xff\xfe\n^\xfe\xff\n"
+"""How text in UTF-16 begins, as Windows PowerShell writes it. No pattern of git's finds a word in it."""
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
@@ -244,6 +246,7 @@ class GitRepository:
     def naming(self, folder: str, word: str) -> dict[str, str]:
         place = f":(literal){folder}"
         found = self._names("grep", "--cached", "--ignore-case", *_GREP, "-e", word, "--", place)
+        found += self._wide("--cached", place)
         listed = _blobs(self._entries("ls-files", "-s", "-z", "--", place)) if found else {}
         return {name: listed[name] for name in found if name in listed}
 
@@ -257,9 +260,13 @@ class GitRepository:
             # That passes over what is tracked and ignored as well, of which there is hardly ever anything.
             if self._run(*ignored):
                 found += self._names("grep", *grep, stdin=secrets.patterns)
-            return list(dict.fromkeys(found))
+                found += self._wide("--no-untracked", grep[-1])
+            return list(dict.fromkeys((*found, *self._wide("--untracked", grep[-1]))))
 
         return _InBackground(search)
+
+    def _wide(self, where: str, place: str) -> list[str]:
+        return self._names("grep", where, *_GREP, "--basic-regexp", "-f", "-", "--", place, stdin=_WIDE)
 
     def files(self, folder: str) -> list[str]:
         command = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
