@@ -333,28 +333,31 @@ class EvidenceCollector:
     def _strays(self, own: Collection[str], elsewhere: Callable[[str], bool]) -> tuple[str, ...]:
         """The files of the project's repository that hold a consumer secret or a push key and are called like the
         files of such, or hold a secret in its element; none of `own`, which are relative to the project."""
-        git = self._open_project()
-        folder = git.name(self._root) if git else None
-        if git is None or folder is None:
-            return ()
+        found = list[str]()
+        project = self._open_project()
+        for git in (*filter(None, (project,)), *self._inner(project)):
+            try:
+                found += self._strays_in(git, own, elsewhere)
+            except EcapipeError as error:
+                self._note_refusal(error)
+            else:
+                self.has_git_facts = True
+        return tuple(found)
+
+    def _strays_in(self, git: Git, own: Collection[str], elsewhere: Callable[[str], bool]) -> list[str]:
+        """Those of one repository; raises what git raises."""
         own_names = {git.name(f"{self._root}/{path}") for path in own}
-        try:
-            scope = "." if elsewhere(git.top) else folder
-            suffixes = _SETTINGS, _PUSH
-            files = {
-                name: blob for name, blob in git.index().items() if any(map(name.lower().__contains__, suffixes))
-            }
-            files |= git.naming(scope, "consumerSecret")
-            names: dict[str, list[str]] = {}
-            for name, blob in files.items():
-                if name not in own_names and elsewhere(posixpath.join(git.top, name)):
-                    names.setdefault(blob, []).append(name)
-            found = [name for blob, pieces in git.stream(names) for name in _telling(names[blob], pieces)]
-        except EcapipeError as error:
-            self._note_refusal(error)
-            return ()
-        self.has_git_facts = True
-        return tuple(posixpath.relpath(name, folder) for name in found)
+        scope = "." if elsewhere(git.top) else git.name(self._root) or "."
+        suffixes = _SETTINGS, _PUSH
+        files = {name: blob for name, blob in git.index().items() if any(map(name.lower().__contains__, suffixes))}
+        files |= git.naming(scope, "consumerSecret")
+        names: dict[str, list[str]] = {}
+        for name, blob in files.items():
+            if name not in own_names and elsewhere(posixpath.join(git.top, name)):
+                names.setdefault(blob, []).append(name)
+        found = [name for blob, pieces in git.stream(names) for name in _telling(names[blob], pieces)]
+        root = self._world.tree.target(self._root)
+        return [posixpath.relpath(posixpath.join(git.top, name), root) for name in found]
 
     def _repositories(self, files: Iterable[SourceFile]) -> Iterable[_Repository]:
         """The repositories that `files` lie in; a submodule is one of its own."""
@@ -406,14 +409,22 @@ class EvidenceCollector:
         prefix = "" if folder == "." else f"{folder}/"
         if self._options.staged:
             return _without_prefix(git.staged(folder), prefix)
-        searched, suspects = {git.top}, [self._suspects_of(git, folder, prefix)]
-        for directory in self._project.package_directories:
-            inner = self._open(posixpath.join(self._root, directory))
-            if inner is not None and inner.top not in searched:
-                searched.add(inner.top)
-                place = posixpath.relpath(inner.top, self._world.tree.target(self._root))
-                suspects.append(self._suspects_of(inner, ".", "", f"{place}/"))
+        suspects = [self._suspects_of(git, folder, prefix)]
+        for inner in self._inner(git):
+            place = posixpath.relpath(inner.top, self._world.tree.target(self._root))
+            suspects.append(self._suspects_of(inner, ".", "", f"{place}/"))
         return chain(*suspects)
+
+    def _inner(self, project: Git | None) -> Iterator[Git]:
+        """The package directories that are repositories of their own, besides that around the project."""
+        tops = {project.top} if project else set[str]()
+        for directory in self._project.package_directories:
+            place = posixpath.join(self._root, directory)
+            # A link that leads outside is not followed.
+            git = self._open(place) if self._world.tree.holds(self._root, place) else None
+            if git is not None and git.top not in tops:
+                tops.add(git.top)
+                yield git
 
     def _suspects_of(self, git: Git, folder: str, prefix: str, place: str = "") -> Iterable[_Content]:
         """Those in a `folder` of one repository, which git names by `prefix`, and the project by `place`."""

@@ -244,6 +244,20 @@ def test_a_package_directory_that_is_a_repository_is_searched(tmp_path: Path) ->
     assert flagged(root, COMMIT, ELSEWHERE) == {"force-app/notes.txt", "force-app/gone.txt"}
 
 
+def test_what_such_a_repository_has_in_files_of_no_app_counts_unless_it_lies_outside(tmp_path: Path) -> None:
+    files = trees.project("force-app", "inner", "outer") | trees.app(settings={"consumerSecret": None})
+    del files["outer/"]
+    root = ground.ready(tmp_path / "project", [files, "init"])
+    leaks: trees.Files = {"copy.txt": ELEMENT, "B.ecaGlblOauth-meta.xml.orig": trees.app()[SETTINGS]}
+    for place in (root / "inner", tmp_path / "outer"):
+        ground.ready(place, committed(leaks | {"notes.txt": SECRET}))
+    (root / "outer").symlink_to(tmp_path / "outer")
+    (root / "inner/copy.txt").unlink()
+    assert flagged(root, COMMIT) == {f"inner/{name}" for name in leaks}
+    trees.plant(root, trees.app())
+    assert flagged(root, COMMIT, ELSEWHERE) == {"inner/notes.txt", "inner/B.ecaGlblOauth-meta.xml.orig"}
+
+
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("disk", [None, "nothing"])
 def test_what_the_next_commit_has_is_searched_whatever_is_on_the_disk(
