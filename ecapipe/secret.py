@@ -17,6 +17,9 @@ SHORTEST = 8
 _FEW: Final = 32
 """Secrets that are looked for one by one."""
 
+_RUN = re.compile(r"[A-Za-z0-9+/=]{32,}")
+_CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
+
 _LONGEST_PART = 256
 """Bytes of a secret that are searched for."""
 
@@ -197,6 +200,11 @@ class _Withheld:
             for form in (value, json.dumps(value)[1:-1]):
                 self._secrets.setdefault(form, secret)
 
+    @property
+    def last(self) -> list[Secret]:
+        """The last few."""
+        return list(dict.fromkeys(reversed(self._secrets.values())))[:_FEW]
+
     def strike(self, text: str) -> str:
         if not self._secrets:
             return text
@@ -238,6 +246,18 @@ def redact(text: str, *secrets: Secret | None) -> str:
             parts += text[position:start], REDACTED
         position = max(position, end)
     return "".join([*parts, text[position:]])
+
+
+def redact_answer(text: str, *secrets: Secret | None) -> str:
+    """`text` that an org chose, as `redact`; and without what the org may know besides (the consumer secrets withheld
+    last), and without long runs of letters and digits, for one encoding may lie in another."""
+    text = redact(text, *secrets, *(each for each in _WITHHELD.last if repeats(text, each)))
+    return _RUN.sub(_random_redacted, text)
+
+
+def _random_redacted(run: re.Match[str]) -> str:
+    # Names and addresses stay what they are, capital, small or digit, for longer than an encoding does.
+    return REDACTED if len(_CLASSES.findall(run[0])) > 0.3 * len(run[0]) else run[0]
 
 
 def repeats(text: str, *secrets: Secret | None) -> bool:
