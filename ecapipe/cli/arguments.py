@@ -24,7 +24,8 @@ Parameter = Any
 _NAME: Final = r"\w[\w .-]{0,79}"
 _HOST: Final = r"(?:https?://)?(?:\[[0-9a-f:]{2,39}\]|[\w.*-]{1,253})(?::[0-9]{1,5})?"
 _USERNAME: Final = r"\w[\w.+'&%-]{0,79}(?:@[\w.-]{1,80})?"
-_PATH: Final = r"[^!$<>^`|*?\"]{1,400}"
+_PATH: Final = r"(?!.*://)[^!$<>^`|*?\"]{1,400}"
+"""Not an address, which may have a password in it."""
 _NUMBER: Final = r"-?[0-9.]{0,10}[a-z]{0,10}"
 
 _WORD, _FLAG, CHOICE = "word", "flag", "choice"

@@ -102,7 +102,8 @@ def test_what_no_flag_expects_is_shown_if_it_is_a_word() -> None:
     words = ["Billing", "--nosuch=thing", "--", "-x", "--json", "--verbose"]
     assert presentable("run", None, *words) == [*words[:3], "[REDACTED]", "[REDACTED]", "[REDACTED]"]
     assert presentable("run", None, "https://user:pass@host") == ["[REDACTED]"]
-    assert presentable("run", None, "-o", "https://user:pass@host") == ["-o", "[REDACTED]"]
+    for flag in ("-o", "-d", "--file", "--report"):
+        assert presentable("run", None, flag, "https://user:pass@host") == [flag, "[REDACTED]"]
 
 
 def test_what_exists_is_a_path_whatever_it_looks_like(tmp_path: Path) -> None:
