@@ -86,13 +86,12 @@ def presentable(words: Sequence[str], parameters: Iterable[Parameter]) -> list[s
 
 
 def conceal(problem: Problem, words: Sequence[str]) -> Problem:
-    """`problem` without what may be a secret in `words`, the command line that it is about."""
+    """`problem` without what may be a secret in `words`, the command line that it is about, and what has the shape of
+    one, wherever it comes from."""
     # An interrupt says nothing of the command line, and comes while commands are being loaded.
     if problem.kind is interrupted:
         return problem
     hidden = _hidden(tuple(words))
-    if not hidden:
-        return problem
     message, *actions = (_without(text, hidden) for text in (problem.message, *problem.actions))
     file = problem.file and _without(problem.file, hidden)
     return replace(problem, message=message, actions=tuple(actions), file=file)

@@ -126,6 +126,15 @@ def test_no_error_repeats_a_secret(tmp_path: Path, place: str, json: list[str]) 
     assert secret not in ended.out + ended.err
 
 
+def test_an_error_about_a_file_repeats_no_secret_of_it(tmp_path: Path) -> None:
+    token = "00D000000000001!AQFAKE.token"
+    trees.plant(tmp_path, trees.project(sfdcLoginUrl=f"https://{token}.my.salesforce.com") | trees.app("Billing"))
+    for words in (["run"], ["run", "--json"]):
+        ended = inside(*words, at=tmp_path)
+        assert ended.status == 2
+        assert "AQFAKE" not in ended.out + ended.err
+
+
 @pytest.mark.parametrize("secret", [trees.secret("Billing"), SECRETS["private key"], "a\x1b[2J"])
 @pytest.mark.parametrize("place", ["--username", "--scopes", "-o"])
 def test_what_would_be_sent_and_shown_is_refused_if_it_is_no_name(tmp_path: Path, place: str, secret: str) -> None:
