@@ -32,6 +32,7 @@ _SHAPES = re.compile(
     r"|(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])"  # consumer secret, current form
     r"|3MVG9[\w.]{20,}"  # consumer key: no secret, but not for everybody's eyes either
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]*"  # in PEM
+    r"|(?<=://)[^\s/?#@:]*:[^\s/?#@]+(?=@)"  # name and password in an address
 )
 
 _ORG = re.compile(r"^00D[A-Za-z0-9]{12,15}(?=!.)")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ecapipe.problems.problem import Problem
+from ecapipe.secret import redact
 
 State = Literal["ok", "warn", "fail"]
 STATES: tuple[State, ...] = ("ok", "warn", "fail")
@@ -42,4 +43,5 @@ class Stored:
 
 def of_problem(name: str, state: State, problem: Problem, *details: str) -> Check:
     """The problem that a command would fail with, as a check."""
-    return Check(name, state, problem.message, actions=problem.actions, details=details)
+    message, *actions = map(redact, (problem.message, *problem.actions))
+    return Check(name, state, message, tuple(actions), details)

@@ -135,6 +135,19 @@ def test_an_error_about_a_file_repeats_no_secret_of_it(tmp_path: Path) -> None:
         assert "AQFAKE" not in ended.out + ended.err
 
 
+@pytest.mark.parametrize(
+    "variable", ["ECAPIPE_LOG_LEVEL", "ECAPIPE_ALLOWED_HOSTS", "ECAPIPE_STATE_DIR", "SSL_CERT_FILE"]
+)
+@pytest.mark.parametrize("command", ["doctor", "run"])
+def test_nothing_repeats_a_password_or_a_token_in_a_variable(tmp_path: Path, variable: str, command: str) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app("Billing"))
+    for value in ("http://ada:swordfish@proxy.example:3128", "00D000000000001!AQFAKE.token"):
+        for json in ([], ["--json"]):
+            ended = inside(command, *json, at=tmp_path, **{variable: value})
+            assert ended.status in (1, 2)
+            assert not any(part in ended.out + ended.err for part in ("swordfish", "AQFAKE"))
+
+
 @pytest.mark.parametrize("secret", [trees.secret("Billing"), SECRETS["private key"], "a\x1b[2J"])
 @pytest.mark.parametrize("place", ["--username", "--scopes", "-o"])
 def test_what_would_be_sent_and_shown_is_refused_if_it_is_no_name(tmp_path: Path, place: str, secret: str) -> None:

@@ -235,6 +235,11 @@ def test_what_has_the_shape_of_a_secret_is_struck_out_unasked(text: str) -> None
     assert redact(f"the value ({text} ) is wrong") == "the value ([REDACTED] ) is wrong"
 
 
+def test_a_password_in_an_address_is_struck_out_unasked() -> None:
+    assert redact("use http://ada:swordfish@proxy.example:3128/x") == f"use http://{REDACTED}@proxy.example:3128/x"
+    assert redact(harmless := "https://localhost:8443/@a:b ftp://ada@host") == harmless
+
+
 @pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "ENCRYPTED "])
 def test_a_private_key_is_struck_out_unasked(kind: str) -> None:
     key = f"-----BEGIN {kind}PRIVATE KEY-----\nFAKE+/\nFAKE==\n"
