@@ -43,5 +43,10 @@ class Stored:
 
 def of_problem(name: str, state: State, problem: Problem, *details: str) -> Check:
     """The problem that a command would fail with, as a check."""
-    message, *actions = map(redact, (problem.message, *problem.actions))
-    return Check(name, state, message, tuple(actions), details)
+    return Check(name, state, problem.message, actions=problem.actions, details=details)
+
+
+def redacted(check: Check) -> Check:
+    """The same without secrets: variables may hold anything."""
+    actions, details = (tuple(map(redact, texts)) for texts in (check.actions, check.details))
+    return Check(check.name, check.state, redact(check.message), actions, details)

@@ -144,7 +144,7 @@ def test_nothing_repeats_a_password_or_a_token_in_a_variable(tmp_path: Path, var
     for value in ("http://ada:swordfish@proxy.example:3128", "00D000000000001!AQFAKE.token"):
         for json in ([], ["--json"]):
             ended = inside(command, *json, at=tmp_path, **{variable: value})
-            assert ended.status in (1, 2)
+            assert ended.status in (0, 1, 2)
             assert not any(part in ended.out + ended.err for part in ("swordfish", "AQFAKE"))
 
 
