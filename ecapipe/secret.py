@@ -250,7 +250,7 @@ def redact(text: str, *secrets: Secret | None) -> str:
 
 
 def without_shapes(text: str) -> str:
-    """`text` without what has the shape of a secret as it stands: quick, for what a tree holds many of."""
+    """`text` without what has the shape of a secret as it stands: quick, for what files hold many of."""
     return _SHAPES.sub(REDACTED, text)
 
 

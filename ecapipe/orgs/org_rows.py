@@ -10,7 +10,7 @@ from pathlib import PureWindowsPath
 from typing import Final
 
 from ecapipe.problems.problem import did_you_mean
-from ecapipe.secret import redact
+from ecapipe.secret import without_shapes
 
 COLUMNS: Final = (
     *("alias", "url", "apps", "sourceDir", "flow", "username", "orgId", "scopes", "secretEnv", "browser", "callback"),
@@ -200,7 +200,7 @@ def _check(name: str, text: str, choices: tuple[str, ...] | None) -> str | None:
 
 def looks_secret(text: str) -> bool:
     """Whether a value has the shape of a token, code or consumer secret: it is not repeated then, nor a name."""
-    return redact(text) != text
+    return without_shapes(text) != text
 
 
 def unknown_column(name: str) -> str:

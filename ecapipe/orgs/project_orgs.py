@@ -15,12 +15,12 @@ from ecapipe.orgs.org_rows import SECRET_GIVEN, OrgRow, RowMistake, RowPlace, lo
 from ecapipe.problems.orgs import refused_host
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.sfdx_project import Project
-from ecapipe.secret import redact
+from ecapipe.secret import without_shapes
 
 
 def configured_row(alias: str, project: Project, mistakes: list[RowMistake], flows: tuple[str, ...] = ()) -> OrgRow:
     """The description of `alias`; what is wrong with it is added to `mistakes`. `flows`: see `parse_row`."""
-    place, members = RowPlace(f"plugins.ecapipe.orgs.{redact(alias)}", "."), project.orgs[alias]
+    place, members = RowPlace(f"plugins.ecapipe.orgs.{without_shapes(alias)}", "."), project.orgs[alias]
     earlier = len(mistakes)
     if looks_secret(alias):
         mistakes.append(RowMistake(place, None, SECRET_GIVEN))
