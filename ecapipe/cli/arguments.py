@@ -169,7 +169,8 @@ def has_form(value: str, kind: str) -> bool:
 
 
 def _looks_secret(value: str) -> bool:
-    """Whether a value holds something random, or a key."""
+    """Whether a value holds something random, or a key; of an address with a password the rest counts."""
+    value = re.sub(r"(?<=://)[^/]*@", "", value)
     if redact(value) != value or _FIRST_LINE.search(value) or any(map(_looks_random, _RUN.findall(value))):
         return True
     return any(len(_CLASSES.findall(line)) > 0.4 * len(line) for line in _LINE.findall(value))
