@@ -22,6 +22,9 @@ _WORDS: Final = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 _FEW: Final = 32
 """Secrets that are looked for one by one."""
 
+_RUN = re.compile(r"[A-Za-z0-9+/=]{32,}")
+_CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
+
 _LONGEST_PART = 256
 """Bytes of a secret that are searched for."""
 
@@ -34,6 +37,7 @@ _SHAPES = re.compile(
     r"|(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])"  # consumer secret, current form
     r"|3MVG9[\w.]{20,}"  # consumer key: no secret, but not for everybody's eyes either
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]*"  # in PEM
+    r"|(?<=://)[^\s/?#@:]*:[^\s/?#@]+(?=@)"  # name and password in an address
 )
 
 _ORG = re.compile(r"^00D[A-Za-z0-9]{12,15}(?=!.)")
@@ -207,6 +211,11 @@ class _Withheld:
     def spare(self, text: str) -> None:
         self._known_to_all.add(text)
 
+    @property
+    def last(self) -> list[Secret]:
+        """The last few."""
+        return list(dict.fromkeys(reversed(self._secrets.values())))[:_FEW]
+
     def strike(self, text: str) -> str:
         if not self._secrets:
             return text
@@ -278,6 +287,23 @@ def redact(text: str, *secrets: Secret | None) -> str:
             parts += text[position:start], REDACTED
         position = max(position, end)
     return "".join([*parts, text[position:]])
+
+
+def without_shapes(text: str) -> str:
+    """`text` without what has the shape of a secret as it stands: quick, for what files hold many of."""
+    return _SHAPES.sub(REDACTED, text)
+
+
+def redact_answer(text: str, *secrets: Secret | None) -> str:
+    """`text` that an org chose, as `redact`; and without what the org may know besides (the consumer secrets withheld
+    last), and without long runs of letters and digits, for one encoding may lie in another."""
+    text = redact(text, *secrets, *(each for each in _WITHHELD.last if repeats(text, each)))
+    return _RUN.sub(_random_redacted, text)
+
+
+def _random_redacted(run: re.Match[str]) -> str:
+    # Names and addresses stay what they are, capital, small or digit, for longer than an encoding does.
+    return REDACTED if len(_CLASSES.findall(run[0])) > 0.3 * len(run[0]) else run[0]
 
 
 def repeats(text: str, *secrets: Secret | None) -> bool:
