@@ -44,11 +44,14 @@ def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan
     means = Means(world.person, secret=has_secret, key=options.key_file is not None)
     flow = choose_flow(target.app, org_options.flow, means)
     bound = options.dpop or target.app.requires_dpop
-    if flow.attended or options.hand_over:
+    if flow.attended or options.hand_over or options.probe:
         require_presentable_key(target.resolved, target.credentials)
     if options.hand_over:
         handover.check(target.credentials, target.org, lasting=flow.refreshes, bound=bound)
     plan = _plan_flow(flow, target, options, world)
+    if isinstance(plan, UnattendedPlan) and org_options.scopes:
+        unused = f"The scopes asked for aren't sent: with the {flow.title} flow the org grants those of the app."
+        plan = replace(plan, doubts=(*plan.doubts, unused))
     # Made for each login, and for no dry run: the library that makes keys takes its time to load.
     return replace(plan, new_key=world.proof_keys.new) if bound else plan
 
@@ -105,9 +108,7 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
         at = now(world) + ahead
         return sign_assertion(credentials.consumer_key, username, audience, key.sign, at, world.random_bytes)
 
-    facts: dict[str, object] = {"audience": audience, "username": username, "keyFile": key_file}
-    if doubts:
-        facts["doubts"] = doubts
+    facts = {"audience": audience, "username": username, "keyFile": key_file}
     return UnattendedPlan(JWT, sign, facts, tuple(doubts))
 
 
@@ -157,6 +158,8 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
     if plan.flow.attended and target.org.browser:
         work.facts["browser"] = target.org.browser
     work.facts |= {"flow": plan.flow.name, "host": target.org.host, **plan.facts}
+    if isinstance(plan, UnattendedPlan) and plan.doubts:
+        work.facts["doubts"] = list(plan.doubts)
     if plan.new_key:
         work.facts["tokenType"] = "DPoP"
     if options.dry_run:
