@@ -50,6 +50,7 @@ COMMANDS = {
     "check": "app check -d TREE --json",
     "list": "app list -d TREE",
     "manifest": "manifest -d TREE",
+    "protect": "app protect -d TREE --dry-run --json",
     "doctor": "doctor --json",
     "logins": "login list --json",
     "runs": "runs list",
@@ -59,7 +60,7 @@ COMMANDS = {
     "usage": "run --bogus",
 }
 OFTEN = ("run", "run --json", "probe --json", "check")
-"""What lasts long enough to be signalled at many moments."""
+"""What lasts long enough to be signalled at many moments; at night, all are."""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def check(death: Death) -> None:
         document(death)
 
 
-@pytest.mark.parametrize("name", OFTEN)
+@pytest.mark.parametrize("name", COMMANDS if NIGHTLY else OFTEN)
 def test_a_signal_may_come_at_any_moment_and_another_after_it(stage: Stage, name: str) -> None:
     moments = random.Random(name)
 
