@@ -151,9 +151,9 @@ class SfProgram:
 
         timer = threading.Timer(limit, expire)
         timer.daemon = True
-        timer.start()
         self._running.add(process)
         try:
+            timer.start()
             yield
         finally:
             timer.cancel()

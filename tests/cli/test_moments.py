@@ -20,6 +20,7 @@ from profiles import NIGHTLY
 
 from ecapipe.cli.interrupts import ENDING
 
+pytestmark = pytest.mark.timeout(0 if NIGHTLY else 120)
 MOMENTS = 200 if NIGHTLY else 15
 LONGEST = 0.3
 """Seconds after which a command is not signalled any more."""
