@@ -15,11 +15,12 @@ from ecapipe.project.apps import App
 from ecapipe.secret import REDACTED, Secret, redact
 
 Place = Literal[
-    "authorize", "web", "client-credentials", "jwt", "refresh", "introspect", "revoke", "userinfo", "rest"
+    "authorize", "token", "web", "client-credentials", "jwt", "refresh", "introspect", "revoke", "userinfo", "rest"
 ]
-"""What was asked: the authorize page, the token endpoint for a grant, or another endpoint."""
+"""What was asked: the authorize page, the token endpoint for a grant ("token": one that nothing is special about), or
+another endpoint."""
 
-_ASKS_TOKEN: Final[tuple[Place, ...]] = ("web", "client-credentials", "jwt")
+_ASKS_TOKEN: Final[tuple[Place, ...]] = ("token", "web", "client-credentials", "jwt")
 _SENDS_TOKEN: Final[tuple[Place, ...]] = ("refresh", "introspect", "revoke")
 
 
@@ -225,6 +226,8 @@ def _grant(said: Refusal) -> Problem:
             return oauth.grant_refused(said.host, said.reason, "assertion")
         case "client-credentials":
             return oauth.grant_refused(said.host, said.reason, "client credentials")
+        case "token":
+            return oauth.grant_refused(said.host, said.reason, "grant")
         case "authorize":
             return _about("a grant")(said)
         case "refresh" | "introspect" | "revoke" | "userinfo" | "rest":

@@ -217,7 +217,7 @@ def test_what_has_two_causes_is_not_said_to_have_one() -> None:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("code", ["invalid_client_id", "redirect_uri_mismatch"])
 def test_settling_is_advised_only_where_it_repeats_the_request(place: Place, code: str) -> None:
-    repeats = {"web"} if code == "redirect_uri_mismatch" else {"web", "client-credentials", "jwt"}
+    repeats = {"web"} if code == "redirect_uri_mismatch" else {"token", "web", "client-credentials", "jwt"}
     assert ("--settle" in " ".join(refused(place, code).actions)) == (place in repeats)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from ecapipe.credentials.sources import ClientIdentity
-from ecapipe.oauth.flows.flow import Flow, Means
+from ecapipe.oauth.flows.flow import GrantInput, GrantPlan, Means, UnattendedFlow
 from ecapipe.oauth.grants import Grant, authentication
 from ecapipe.project import metadata
 from ecapipe.project.apps import App
@@ -22,7 +22,7 @@ class ClientCredentials(Grant):
         return authentication(client) | {"grant_type": "client_credentials"}
 
 
-class ClientCredentialsFlow(Flow):
+class ClientCredentialsFlow(UnattendedFlow):
     name = "client-credentials"
     title = "client credentials"
     lacking = "this flow needs the consumer secret, and none was found"
@@ -41,6 +41,9 @@ class ClientCredentialsFlow(Flow):
 
     def usable(self, means: Means) -> bool:
         return means.secret
+
+    def plan(self, given: GrantInput) -> GrantPlan:
+        return GrantPlan(lambda ahead: ClientCredentials())
 
 
 CLIENT_CREDENTIALS: Final = ClientCredentialsFlow()

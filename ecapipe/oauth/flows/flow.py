@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 from ecapipe.oauth.grants import Grant
 from ecapipe.oauth.scopes import LONG_LIVED
+from ecapipe.orgs.org import Org
 from ecapipe.project.apps import App
+
+# Every command loads the flows.
+if TYPE_CHECKING:
+    from ecapipe.oauth.signing import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Flow(ABC):
     """Whether a person takes part."""
     signs: ClassVar[bool] = False
     """Whether a private key stands in for the consumer secret. A key that is given decides for such a flow."""
+    hands_over_key: ClassVar[bool] = False
+    """Whether the Salesforce CLI can log in itself, with the private key, where there is no refresh token."""
     needs_file: ClassVar[bool] = False
     """Whether it needs more of the settings file than key and secret."""
     settings_decide: ClassVar[bool] = True
@@ -80,3 +87,41 @@ class Flow(ABC):
     def brings_refresh_token(self, scopes: Collection[str]) -> bool:
         """Whether a login with these scopes comes with a refresh token."""
         return self.refreshes and not LONG_LIVED.isdisjoint(scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantInput:
+    """What a grant is made of without a person: the target, what the user chose, and what the machine does.
+
+    `read_key` reads a private key, and asks for its passphrase; `utc` is the time in ISO 8601.
+    """
+
+    app: App
+    org: Org
+    consumer_key: str
+    key_file: str | None
+    audience: str | None
+    read_key: Callable[[str], PrivateKey]
+    utc: Callable[[], str]
+    random_bytes: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantPlan:
+    """How the grant of a login is made.
+
+    `make` makes it for each request, since it may be valid for minutes only; its argument is by how many seconds
+    the org's clock is ahead. `facts` are those of the plan, `doubts` sentences about it.
+    """
+
+    make: Callable[[float], Grant]
+    facts: Mapping[str, object] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+
+
+class UnattendedFlow(Flow):
+    """A flow that no person takes part in: one token request with a grant."""
+
+    @abstractmethod
+    def plan(self, given: GrantInput) -> GrantPlan:
+        """How its grant is made, before anything is sent. Raises `EcapipeError` for what is missing."""
