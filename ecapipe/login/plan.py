@@ -83,12 +83,17 @@ def _web_plan(target: Target, options: LoginOptions, world: LoginAccess) -> WebP
     # A browser that cannot be opened from here may run on another machine, which no loopback address reaches.
     local = world.local_browser and not (org.browser and opener(org, world) is None)
     callback, redirect_uri = choose_callback(app, org_options.callback, local)
+    return WebPlan(callback, redirect_uri, _scopes(app, options, org_options.scopes))
+
+
+def _scopes(app: App, options: LoginOptions, chosen: str | None) -> str | None:
+    """The scopes that a user is asked to approve: those `chosen` for the org, or the app's."""
     if options.hand_over:
-        return WebPlan(callback, redirect_uri, scopes_to_hand_over(app, org_options.scopes))
+        return scopes_to_hand_over(app, chosen)
     # Scopes of the command line are taken as they are; those of an org file get what a saved login needs.
     if options.keep and options.scopes is None:
-        return WebPlan(callback, redirect_uri, scopes_to_save(app, org_options.scopes))
-    return WebPlan(callback, redirect_uri, org_options.scopes or scopes_to_request(app))
+        return scopes_to_save(app, chosen)
+    return chosen or scopes_to_request(app)
 
 
 def expect_to_hand_over(orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> None:
