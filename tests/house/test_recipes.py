@@ -12,6 +12,8 @@ import pytest
 import trees
 from commandline import ROOT, Ended, ecapipe, environment
 
+from ecapipe.problems.oauth import unsupported_grant_type
+
 FLOW = """
 from ecapipe.oauth.flows.flow import GrantPlan, UnattendedFlow
 from ecapipe.oauth.grants import Grant
@@ -93,7 +95,7 @@ def test_a_flow_is_a_module_and_its_place_in_the_list(copy: Copy) -> None:
     assert (authorize["facts"]["flow"], authorize["facts"]["toy"]) == ("toy", "acme")
     # The org does not know it; what it was asked for, and what it says of that, come from the module all the same.
     (failure,) = copy.run("run", "--emulator", "--flow", "toy", "--json").result["failures"]
-    assert (failure["stage"], failure["name"]) == ("token", "UnsupportedGrantType")
+    assert (failure["stage"], failure["name"]) == ("token", unsupported_grant_type.name)
 
     described = [sys.executable, "-m", "ecapipe.documents.schemas"]
     env = environment(copy.project, PYTHONPATH=str(copy.product))
