@@ -23,8 +23,8 @@ from ecapipe.credentials.sources import Chain, Scope, first_value
 from ecapipe.oauth.flows import jwt
 from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
 from ecapipe.oauth.scopes import SCOPE_NAMES
-from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
+from ecapipe.problems.sign_in import emulator_cannot_listen
 from ecapipe.problems.usage import usage_error
 from ecapipe.project import discovery, metadata
 from ecapipe.project.apps import App

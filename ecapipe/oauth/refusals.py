@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from ecapipe.credentials.sources import UNKNOWN_ORIGIN, ClientIdentity, PairOrigin
 from ecapipe.oauth.scopes import all_scopes, brings_refresh_token, scopes_to_request
-from ecapipe.problems import oauth
+from ecapipe.problems import api, oauth
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
 from ecapipe.secret import REDACTED, Secret, redact
@@ -210,9 +210,9 @@ def _header(said: Refusal) -> Problem:
 
 def _token(said: Refusal) -> Problem:
     if said.place == "userinfo":
-        return oauth.user_info_refused(said.host, said.status or 401, said.reason, bound=said.proved)
+        return api.user_info_refused(said.host, said.status or 401, said.reason, bound=said.proved)
     if said.place == "rest":
-        return oauth.api_session_refused(said.host, said.status or 401, said.reason, bound=said.proved)
+        return api.api_session_refused(said.host, said.status or 401, said.reason, bound=said.proved)
     if said.place in _SENDS_TOKEN:
         return oauth.token_refused(said.host, said.reason)
     return _about("a token")(said)
@@ -237,9 +237,9 @@ def _grant(said: Refusal) -> Problem:
 def _unknown(said: Refusal) -> Problem:
     if said.status in (401, 403):
         if said.place == "userinfo":
-            return oauth.user_info_refused(said.host, said.status, said.reason, bound=said.proved)
+            return api.user_info_refused(said.host, said.status, said.reason, bound=said.proved)
         if said.place == "rest":
-            return oauth.api_access_blocked(said.host, said.status, said.reason)
+            return api.api_access_blocked(said.host, said.status, said.reason)
     return oauth.oauth_refused(said.host, said.code, "" if said.reason == said.code else said.reason)
 
 
@@ -359,9 +359,9 @@ _CODES: Final = (
 
 # Those of the REST API, after UserInfo took the token.
 _RESOURCES: Final = (
-    Row(lambda said: oauth.api_disabled(said.host, _without_api(said)), codes=("API_DISABLED_FOR_ORG",)),
-    Row(_of_host(oauth.api_disabled_for_user), codes=("API_CURRENTLY_DISABLED",)),
-    Row(_of_host(oauth.request_limit_exceeded), codes=("REQUEST_LIMIT_EXCEEDED",)),
+    Row(lambda said: api.api_disabled(said.host, _without_api(said)), codes=("API_DISABLED_FOR_ORG",)),
+    Row(_of_host(api.api_disabled_for_user), codes=("API_CURRENTLY_DISABLED",)),
+    Row(_of_host(api.request_limit_exceeded), codes=("REQUEST_LIMIT_EXCEEDED",)),
     Row(_header, codes=("INVALID_AUTH_HEADER",)),
     Row(_token, codes=("INVALID_SESSION_ID",)),
     Row(_ip, codes=("LOGIN_DURING_RESTRICTED_DOMAIN", "LOGIN_DURING_RESTRICTED_TIME")),
