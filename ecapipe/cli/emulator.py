@@ -36,7 +36,7 @@ from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
     from ecapipe.emulator.faults import Fault
-    from ecapipe.emulator.org import RegisteredApp
+    from ecapipe.emulator.registration import RegisteredApp
     from ecapipe.emulator.server import Emulator
 
 DEFAULT_PORT = 8717
@@ -148,7 +148,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none. An org
     has a secret for every app that needs one: one that the project does not tell is made up.
     """
-    from ecapipe.emulator.org import RegisteredApp
+    from ecapipe.emulator.registration import RegisteredApp
 
     found = discovery.discover(project, world)
     apps = found.apps

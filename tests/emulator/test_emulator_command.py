@@ -22,7 +22,7 @@ from fakes.orgs import registered
 
 from ecapipe.cli.emulator import planned
 from ecapipe.emulator.faults import Fault
-from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.problems.network import tls_failed
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.sign_in import emulator_cannot_listen
