@@ -16,7 +16,8 @@ from ecapipe.login.ports import LoginAccess
 from ecapipe.login.target import LoginPlan, Target, UnattendedPlan, WebPlan
 from ecapipe.login.tracker import EndEarly, StageWork
 from ecapipe.oauth.flows import registry
-from ecapipe.oauth.flows.flow import GrantInput, Means, UnattendedFlow
+from ecapipe.oauth.flows.flow import Means, UnattendedFlow
+from ecapipe.oauth.flows.plans import GrantInput
 from ecapipe.oauth.flows.registry import AUTO, AnyFlow, allowed_by, choose_flow, uses_key
 from ecapipe.oauth.flows.web import WebFlow, choose_callback
 from ecapipe.oauth.scopes import scopes_to_hand_over, scopes_to_request, scopes_to_save

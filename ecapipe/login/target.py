@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.events import Subject
 from ecapipe.oauth.dpop import ProofKey
-from ecapipe.oauth.flows.flow import GrantPlan, UnattendedFlow
+from ecapipe.oauth.flows.flow import UnattendedFlow
+from ecapipe.oauth.flows.plans import GrantPlan
 from ecapipe.oauth.flows.web import WEB, Callback, WebFlow
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, Problem

@@ -15,7 +15,8 @@ from commandline import ROOT, Ended, ecapipe, environment
 from ecapipe.problems.oauth import unsupported_grant_type
 
 FLOW = """
-from ecapipe.oauth.flows.flow import GrantPlan, UnattendedFlow
+from ecapipe.oauth.flows.flow import UnattendedFlow
+from ecapipe.oauth.flows.plans import GrantPlan
 from ecapipe.oauth.grants import Grant
 
 

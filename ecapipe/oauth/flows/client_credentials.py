@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from ecapipe.credentials.sources import ClientIdentity
-from ecapipe.oauth.flows.flow import GrantInput, GrantPlan, Means, UnattendedFlow
+from ecapipe.oauth.flows.flow import Means, UnattendedFlow
 from ecapipe.oauth.grants import Grant, authentication
 from ecapipe.project import metadata
 from ecapipe.project.apps import App
+
+# Every command loads the flows.
+if TYPE_CHECKING:
+    from ecapipe.oauth.flows.plans import GrantInput, GrantPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class ClientCredentialsFlow(UnattendedFlow):
         return means.secret
 
     def plan(self, given: GrantInput) -> GrantPlan:
+        from ecapipe.oauth.flows.plans import GrantPlan
+
         return GrantPlan(lambda ahead: ClientCredentials())
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from ecapipe.credentials.sources import ClientIdentity
-from ecapipe.oauth.flows.flow import GrantInput, GrantPlan, Means, UnattendedFlow
+from ecapipe.oauth.flows.flow import Means, UnattendedFlow
 from ecapipe.oauth.grants import Grant, base64url
 from ecapipe.orgs.org import assertion_audience
 from ecapipe.problems.credentials import jwt_username_missing
@@ -19,7 +19,9 @@ from ecapipe.problems.usage import usage_error
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
+# Every command loads the flows.
 if TYPE_CHECKING:
+    from ecapipe.oauth.flows.plans import GrantInput, GrantPlan
     from ecapipe.oauth.signing import PrivateKey
 
 _ASSERTION_LIFE: Final = 150
@@ -70,6 +72,8 @@ class JwtFlow(UnattendedFlow):
 
     def plan(self, given: GrantInput) -> GrantPlan:
         """Raises `EcapipeError`: JwtUsernameMissing, UsageError, and the problems of a key that cannot be used."""
+        from ecapipe.oauth.flows.plans import GrantPlan
+
         app, org = given.app, given.org
         username = org.username
         if username is None:
