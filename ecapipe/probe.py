@@ -8,7 +8,7 @@ from itertools import islice
 
 from ecapipe.check import listing
 from ecapipe.credentials import resolution, settings_file
-from ecapipe.credentials.resolution import Credentials, Resolution
+from ecapipe.credentials.resolution import Credentials, Resolution, require_presentable_key
 from ecapipe.credentials.sources import ANYBODY, Chain, Scope, without_questions
 from ecapipe.documents.verdicts import ProbeCheck, Verdict, Word, worst
 from ecapipe.events import AppFacts
@@ -145,6 +145,11 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
         case Problem() as problem:
             return _with_sources(_failure(pair, "missing", problem), resolved)
         case Credentials() as credentials:
+            try:
+                if app.callback_urls:  # authorize is asked in a URL
+                    require_presentable_key(resolved, credentials)
+            except EcapipeError as error:
+                return _with_sources(_failure(pair, "missing", error.problem), resolved)
             return _Row(pair, resolved, _questions(credentials, org), lacks_secret)
 
 

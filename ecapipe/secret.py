@@ -14,8 +14,16 @@ REDACTED: Final = "[REDACTED]"
 SHORTEST = 8
 """A part of a secret this long (in characters) counts as the secret itself."""
 
+_SHORTEST_CONSUMER_SECRET: Final = 16
+"""Characters: Salesforce makes 64, and made 19 of old."""
+
+_WORDS: Final = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
+
 _FEW: Final = 32
 """Secrets that are looked for one by one."""
+
+_RUN = re.compile(r"[A-Za-z0-9+/=]{32,}")
+_CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
 
 _LONGEST_PART = 256
 """Bytes of a secret that are searched for."""
@@ -29,6 +37,7 @@ _SHAPES = re.compile(
     r"|(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])"  # consumer secret, current form
     r"|3MVG9[\w.]{20,}"  # consumer key: no secret, but not for everybody's eyes either
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]*"  # in PEM
+    r"|(?<=://)[^\s/?#@:]*:[^\s/?#@]+(?=@)"  # name and password in an address
 )
 
 _ORG = re.compile(r"^00D[A-Za-z0-9]{12,15}(?=!.)")
@@ -119,13 +128,14 @@ class SecretSearch:
         return b"".join(value + b"\n" for value in sorted(self._owners))
 
     def find(self, pieces: Iterable[bytes]) -> dict[str, int]:
-        """The owners of the secrets in what `pieces` make up together, each with the first line it is on."""
+        """The owners of the secrets in what `pieces` make up together, each with the first line it is on; in UTF-16,
+        too."""
         first_lines: dict[str, int] = {}
         if not self._owners:
             return first_lines
         tail, line, found = b"", 1, set[bytes]()
         for piece in pieces:
-            data, counted = tail + piece, 0
+            data, counted = tail + piece.replace(b"\0", b""), 0
             for start, value in self._matches(data, found):
                 line += data.count(b"\n", counted, start)
                 counted = start
@@ -187,6 +197,7 @@ class _Withheld:
     def __init__(self) -> None:
         self._secrets: dict[str, Secret] = {}
         self._search, self._searched = SecretSearch(()), 0
+        self._known_to_all: set[str] = set()
 
     def add(self, secret: Secret) -> None:
         import json
@@ -196,6 +207,14 @@ class _Withheld:
             # As it stands, and as JSON has it.
             for form in (value, json.dumps(value)[1:-1]):
                 self._secrets.setdefault(form, secret)
+
+    def spare(self, text: str) -> None:
+        self._known_to_all.add(text)
+
+    @property
+    def last(self) -> list[Secret]:
+        """The last few."""
+        return list(dict.fromkeys(reversed(self._secrets.values())))[:_FEW]
 
     def strike(self, text: str) -> str:
         if not self._secrets:
@@ -207,7 +226,8 @@ class _Withheld:
             self._searched, recent = len(self._secrets), []
         found = self._search.find([text.encode("utf-8", "surrogatepass")]) if self._searched else {}
         for form in sorted((*found, *recent), key=len, reverse=True):
-            text = text.replace(form, REDACTED)
+            if form in text and not any(form in each for each in self._known_to_all):
+                text = text.replace(form, REDACTED)
         return text
 
 
@@ -219,9 +239,38 @@ def withhold(secret: Secret) -> None:
     _WITHHELD.add(secret)
 
 
+def spare(text: str) -> None:
+    """Let nobody strike out `text`, or a part of it: a host or a variable that people have to see, and that a tree
+    could call a secret."""
+    _WITHHELD.spare(text)
+
+
+def may_be_consumer_secret(text: str) -> bool:
+    """Whether a text of a tree may be a consumer secret rather than words that stand for one."""
+    return len(text) >= _SHORTEST_CONSUMER_SECRET and any(map(str.isdigit, text))
+
+
+def may_be_ours(text: str) -> bool:
+    """Whether a text may be a word of ours, such as a rule or an outcome: a tree could have all of these struck out,
+    and nothing that is generated looks like one."""
+    return _WORDS.fullmatch(text) is not None
+
+
 def without_known(text: str) -> str:
     """`text`, which may be that of a tree, without the consumer secrets that were withheld."""
     return _WITHHELD.strike(text)
+
+
+def members_without_known(value: object) -> object:
+    """The same of each string in a JSON document. To strike in its text could break it: a tree chooses what stands
+    where a secret belongs. Names are ours."""
+    if isinstance(value, str):
+        return without_known(value)
+    if isinstance(value, dict):
+        return {name: members_without_known(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [members_without_known(member) for member in value]
+    return value
 
 
 def redact(text: str, *secrets: Secret | None) -> str:
@@ -238,6 +287,23 @@ def redact(text: str, *secrets: Secret | None) -> str:
             parts += text[position:start], REDACTED
         position = max(position, end)
     return "".join([*parts, text[position:]])
+
+
+def without_shapes(text: str) -> str:
+    """`text` without what has the shape of a secret as it stands: quick, for what files hold many of."""
+    return _SHAPES.sub(REDACTED, text)
+
+
+def redact_answer(text: str, *secrets: Secret | None) -> str:
+    """`text` that an org chose, as `redact`; and without what the org may know besides (the consumer secrets withheld
+    last), and without long runs of letters and digits, for one encoding may lie in another."""
+    text = redact(text, *secrets, *(each for each in _WITHHELD.last if repeats(text, each)))
+    return _RUN.sub(_random_redacted, text)
+
+
+def _random_redacted(run: re.Match[str]) -> str:
+    # Names and addresses stay what they are, capital, small or digit, for longer than an encoding does.
+    return REDACTED if len(_CLASSES.findall(run[0])) > 0.3 * len(run[0]) else run[0]
 
 
 def repeats(text: str, *secrets: Secret | None) -> bool:

@@ -13,7 +13,7 @@ from ecapipe.adapters.storage import files
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import unreadable_file, usage_error
 from ecapipe.project import reserved_variables
-from ecapipe.secret import Secret
+from ecapipe.secret import Secret, spare
 
 _OWN = "ECAPIPE_"
 _FILE_SUFFIX = "_FILE"
@@ -55,6 +55,9 @@ class Environment:
             return None
         # In upper case: to Windows, and so to a child process there, all spellings are one variable.
         self._withheld.add(name.upper())
+        # A name that is set is no secret that stands there by mistake.
+        if name in self._values:
+            spare(name)
         return self._values.get(name)
 
     def for_programs(self) -> dict[str, str]:

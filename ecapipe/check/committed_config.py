@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ecapipe.check.baseline import LARGEST
@@ -60,8 +60,9 @@ class CommittedConfig:
         )
 
 
-def read(revision: str, project: Project, world: CheckAccess) -> CommittedConfig:
-    """The configuration of a project at a revision: that of the nearest project file at or above its folder there.
+def read(revision: str, project: Project, starts: Sequence[str], world: CheckAccess) -> CommittedConfig:
+    """The configuration of a project at a revision: that of the nearest project file at or above what the user named
+    of it, `starts`, there. Where the tree has its project files, or links, decides nothing.
 
     Raises `EcapipeError` for a project without a repository, for settings that are malformed there, and what git
     raises.
@@ -69,10 +70,11 @@ def read(revision: str, project: Project, world: CheckAccess) -> CommittedConfig
     git = world.git(project.root)
     if git is None:
         raise EcapipeError(git_unavailable(project.root, "there is no repository"))
-    # Only the folder's links are those of the tree: a link in place of the file itself could lead to the settings of
-    # another project.
-    folder = git.name(project.root) or "."
-    home, text = _project_file(git, revision, folder)
+    folder = git.spelled(project.root) or "."
+    found = [_project_file(git, revision, git.spelled(start) or ".") for start in starts or (project.root,)]
+    home, text = max(found, key=lambda each: (each[1] is not None, len(each[0])))
+    if text is None:
+        home = folder
     try:
         configured = sfdx_project.configured_by(text, project)
     except EcapipeError as error:
@@ -88,12 +90,12 @@ def read(revision: str, project: Project, world: CheckAccess) -> CommittedConfig
 
 
 def _project_file(git: Git, revision: str, folder: str) -> tuple[str, str | None]:
-    """The nearest folder at or above `folder` that holds a project at a revision, and the text of its file; `folder`
-    itself and None without one. A project that a tree puts into another one is judged by that."""
+    """The nearest folder at or above `folder` that holds a project at a revision, and the text of its file; the last
+    and None without one. A project that a tree puts into another one is judged by that."""
     home = folder
     while (content := git.file_at(revision, _join(home, sfdx_project.FILE))) is None:
         if home == ".":
-            return folder, None
+            return home, None
         home = posixpath.dirname(home) or "."
     return home, content.decode("utf-8", "replace")
 

@@ -29,7 +29,7 @@ from ecapipe.project.metadata import Document
 from ecapipe.project.sfdx_project import Project
 from ecapipe.secret import Secret, SecretSearch
 
-FROM_GIT: Final[frozenset[Need]] = frozenset({"tracked", "exposed", "unignored", "staged", "certified"})
+FROM_GIT: Final[frozenset[Need]] = frozenset({"exposed", "unignored", "staged", "certified"})
 """The evidence that is not there until git was asked about the settings files."""
 WITH_GIT: Final[frozenset[Need]] = FROM_GIT | {"elsewhere", "history"}
 """The evidence that is less where git refuses an answer."""
@@ -38,9 +38,15 @@ _GENERATED: Final = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])
 """A consumer secret as Salesforce makes it."""
 _NAMED: Final = re.compile(rb"[<:]consumerSecret\b[^<>]{0,200}>\s*([^<\s][^<]{0,999})", re.IGNORECASE)
 """A consumer secret in what may be no element to a parser, such as a comment."""
+_ELEMENT: Final = re.compile(
+    rb"[<:]consumerSecret\b[^<>]{0,200}>\s*(?:<!\[CDATA\[)?\s*(?:[0-9A-F]{64}|[0-9]{16,20})\s*[<\]]", re.IGNORECASE
+)
+"""One as Salesforce makes it, now or of old, where it stands in a file of any name."""
+_PUSH_KEY: Final = re.compile(rb"[<:](?:applePushConfig|androidPushConfig)\b")
 _OVERLAP: Final = 2048
 """Bytes that are looked at with one piece and the next, for a secret may lie across."""
 _SETTINGS: Final = f".{metadata.SETTINGS.suffix.lower()}"
+_PUSH: Final = f".{metadata.PUSH.suffix.lower()}"
 _CONSUMER_KEY: Final = re.compile(r"<consumerKey>\s*([^<\s]+)")
 
 _PROGRESS_STEP: Final = 2000
@@ -177,8 +183,11 @@ class EvidenceCollector:
         if self._is_git_needed(apps):
             evidence = self._ask_git(apps, evidence)
             if elsewhere and self._options.purpose not in USING:
-                own = {file.path for file in settings_files(apps)} | {problem.file or "" for problem in problems}
-                evidence = replace(evidence, strays=self._strays(own, elsewhere))
+                own = {file.path for file in (*settings_files(apps), *_push_files(apps))}
+                strays = self._strays(own, elsewhere)
+                pushes = tuple(path for path in strays if _PUSH in path.lower())
+                others = tuple(path for path in strays if path not in pushes)
+                evidence = replace(evidence, strays=others, stray_pushes=pushes)
         if "deleted" in self._needs:
             evidence = replace(evidence, deleted=self._deleted_settings(apps))
         evidence = replace(evidence, elsewhere=self._sightings(apps, suspects))
@@ -311,8 +320,7 @@ class EvidenceCollector:
 
     def _ask_git(self, apps: Sequence[App], evidence: Evidence) -> Evidence:
         """The evidence, and what git knows of files that hold, or may get, a secret."""
-        push_settings = [file for app in apps for file in app.files if file.type is metadata.PUSH]
-        for repository in self._repositories([*settings_files(apps), *push_settings]):
+        for repository in self._repositories([*settings_files(apps), *_push_files(apps)]):
             try:
                 evidence = _with_git_facts(evidence, repository)
             except EcapipeError as error:
@@ -323,20 +331,25 @@ class EvidenceCollector:
         return evidence
 
     def _strays(self, own: Collection[str], elsewhere: Callable[[str], bool]) -> tuple[str, ...]:
-        """The files of the project's repository that are called like settings files and hold a secret; none of `own`,
-        which are relative to the project."""
+        """The files of the project's repository that hold a consumer secret or a push key and are called like the
+        files of such, or hold a secret in its element; none of `own`, which are relative to the project."""
         git = self._open_project()
         folder = git.name(self._root) if git else None
         if git is None or folder is None:
             return ()
         own_names = {git.name(f"{self._root}/{path}") for path in own}
-        names: dict[str, list[str]] = {}
-        for name, blob in git.index().items():
-            is_stray = _SETTINGS in name.lower() and name not in own_names
-            if is_stray and elsewhere(posixpath.join(git.top, name)):
-                names.setdefault(blob, []).append(name)
         try:
-            found = [name for blob, pieces in git.stream(names) if _any_secret_in(pieces) for name in names[blob]]
+            scope = "." if elsewhere(git.top) else folder
+            suffixes = _SETTINGS, _PUSH
+            files = {
+                name: blob for name, blob in git.index().items() if any(map(name.lower().__contains__, suffixes))
+            }
+            files |= git.naming(scope, "consumerSecret")
+            names: dict[str, list[str]] = {}
+            for name, blob in files.items():
+                if name not in own_names and elsewhere(posixpath.join(git.top, name)):
+                    names.setdefault(blob, []).append(name)
+            found = [name for blob, pieces in git.stream(names) for name in _telling(names[blob], pieces)]
         except EcapipeError as error:
             self._note_refusal(error)
             return ()
@@ -393,13 +406,24 @@ class EvidenceCollector:
         prefix = "" if folder == "." else f"{folder}/"
         if self._options.staged:
             return _without_prefix(git.staged(folder), prefix)
+        searched, suspects = {git.top}, [self._suspects_of(git, folder, prefix)]
+        for directory in self._project.package_directories:
+            inner = self._open(posixpath.join(self._root, directory))
+            if inner is not None and inner.top not in searched:
+                searched.add(inner.top)
+                place = posixpath.relpath(inner.top, self._world.tree.target(self._root))
+                suspects.append(self._suspects_of(inner, ".", "", f"{place}/"))
+        return chain(*suspects)
+
+    def _suspects_of(self, git: Git, folder: str, prefix: str, place: str = "") -> Iterable[_Content]:
+        """Those in a `folder` of one repository, which git names by `prefix`, and the project by `place`."""
         on_disk = git.holding(folder, self._search) if len(self._search) < _MANY_SECRETS else git.files(folder)
         # Meanwhile git looks through the disk.
-        return chain(_without_prefix(git.altered(folder), prefix), self._contents(on_disk, prefix))
+        return chain(_without_prefix(git.altered(folder), prefix, place), self._contents(on_disk, prefix, place))
 
-    def _contents(self, names: Iterable[str], prefix: str) -> Iterator[_Content]:
-        """The contents of files on the disk; `names` are below `prefix`, the project's folder in its repository."""
-        paths = (name.removeprefix(prefix) for name in names)
+    def _contents(self, names: Iterable[str], prefix: str, place: str = "") -> Iterator[_Content]:
+        """The contents of files on the disk; `names` are below `prefix`, which the project calls `place`."""
+        paths = (place + name.removeprefix(prefix) for name in names)
         return (_Content([path], self._world.tree.pieces(f"{self._root}/{path}")) for path in paths)
 
     def _sightings(self, apps: Sequence[App], suspects: Iterable[_Content]) -> Mapping[str, tuple[Sighting, ...]]:
@@ -465,8 +489,9 @@ def _with_git_facts(evidence: Evidence, repository: _Repository) -> Evidence:
     settings = {name: file for name, file in files.items() if file.type is metadata.SETTINGS}
     index, head = git.index(), git.at("HEAD")
     ignored = git.ignored(settings)
-    tracked = {file.path for name, file in files.items() if name in index}
-    indexed = {name: index[name] for name in settings if name in index}
+    # A link may lead to a file of any name.
+    blobs = {name: index.get(name) or (None if ".eca" in name.lower() else git.blob(name)) for name in files}
+    indexed = {name: blob for name, blob in blobs.items() if blob}
     unignored = {file.path for name, file in settings.items() if name not in ignored}
     changed = {name for name in settings if name in index and index[name] != head.get(name)}
     uncertified = {name for name, file in settings.items() if not file.document.text("certificate")}
@@ -477,13 +502,10 @@ def _with_git_facts(evidence: Evidence, repository: _Repository) -> Evidence:
     certified = {name for name in uncertified if _has_certificate(committed[name])}
     # Comments and attributes are no elements, and git may have what the disk does not.
     exposed = {
-        settings[name].path
-        for name, blob in indexed.items()
-        if holds_secret(settings[name].document) or secrets_in(contents.get(blob, b""))
+        files[name].path for name, blob in indexed.items() if _holds_secret(files[name], contents.get(blob, b""))
     }
     return replace(
         evidence,
-        tracked=evidence.tracked | tracked,
         exposed=evidence.exposed | exposed,
         unignored=evidence.unignored | unignored,
         staged=evidence.staged | {settings[name].path for name in staged},
@@ -491,8 +513,17 @@ def _with_git_facts(evidence: Evidence, repository: _Repository) -> Evidence:
     )
 
 
-def _without_prefix(contents: Iterator[tuple[Sequence[str], Iterator[bytes]]], prefix: str) -> Iterator[_Content]:
-    return (_Content([name.removeprefix(prefix) for name in names], pieces) for names, pieces in contents)
+def _holds_secret(file: SourceFile, content: bytes) -> bool:
+    """Whether a file of an app holds what git should not have, on the disk or by its `content` in git."""
+    if file.type is metadata.PUSH:
+        return bool(file.document.names & {"applePushConfig", "androidPushConfig"} or _PUSH_KEY.search(content))
+    return holds_secret(file.document) or bool(secrets_in(content))
+
+
+def _without_prefix(
+    contents: Iterator[tuple[Sequence[str], Iterator[bytes]]], prefix: str, place: str = ""
+) -> Iterator[_Content]:
+    return (_Content([place + name.removeprefix(prefix) for name in names], pieces) for names, pieces in contents)
 
 
 def _is_settings(name: str) -> bool:
@@ -500,9 +531,13 @@ def _is_settings(name: str) -> bool:
     return type_and_name is not None and type_and_name[0] is metadata.SETTINGS
 
 
+def _push_files(apps: Iterable[App]) -> list[SourceFile]:
+    return [file for app in apps for file in app.files if file.type is metadata.PUSH]
+
+
 def _any_secret(apps: Sequence[App]) -> bool:
     """Whether a file of the apps holds something that git should not have; push settings hold keys by nature."""
-    if any(file.type is metadata.PUSH for app in apps for file in app.files):
+    if _push_files(apps):
         return True
     return any(holds_secret(file.document) for file in settings_files(apps))
 
@@ -528,14 +563,21 @@ def secrets_in(content: bytes) -> set[str]:
     return {secret for secret in secrets if not is_placeholder(secret)}
 
 
-def _any_secret_in(pieces: Iterable[bytes]) -> bool:
-    """Whether there is a consumer secret in a file, however large."""
-    tail = b""
+def _evidence_of(name: str) -> Callable[[bytes], object]:
+    """Tells whether a part of a file holds what git should not have, by the file's name."""
+    if _SETTINGS in name.lower():
+        return secrets_in
+    return _PUSH_KEY.search if _PUSH in name.lower() else _ELEMENT.search
+
+
+def _telling(names: Sequence[str], pieces: Iterable[bytes]) -> list[str]:
+    """Those of the `names` of a content, however large, under which it holds what git should not have."""
+    tail, kinds = b"", {name: _evidence_of(name) for name in names}
+    found = set[str]()
     for piece in pieces:
-        if secrets_in(tail + piece):
-            return True
+        found.update(name for name, holds in kinds.items() if name not in found and holds(tail + piece))
         tail = piece[-_OVERLAP:]
-    return False
+    return sorted(found)
 
 
 def _has_certificate(content: bytes) -> bool:

@@ -47,9 +47,15 @@ class Git(Protocol):
     def name(self, path: str) -> str | None:
         """What git calls the file at an absolute path, links resolved; None if it lies outside."""
 
+    def spelled(self, path: str) -> str | None:
+        """The same without resolving the links of the repository, which may be no links in another commit."""
+
     def index(self) -> Mapping[str, str]:
         """The files of external client apps and connected apps in the index, and those named alike, with the ids of
         their contents."""
+
+    def naming(self, folder: str, word: str) -> Mapping[str, str]:
+        """The files of the index in `folder` that hold `word`, in any case, with the ids of their contents."""
 
     def blob(self, name: str) -> str | None:
         """The id of any file's content in the index."""

@@ -92,7 +92,10 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
         require_apps(replace(discovery, apps=(*discovery.apps, *on_disk)))
     configs: dict[str, CommittedConfig] = {}
     if options.config_from is not None:
-        configs = {each.root: committed_config.read(options.config_from, each, view) for each in discovery.projects}
+        starts = [view.tree.resolve(each) for each in selection.directories or (".",)]
+        for each in discovery.projects:
+            named = [start for start in starts if start and view.tree.project_above(start) == each.root]
+            configs[each.root] = committed_config.read(options.config_from, each, named, view)
         discovery = replace(discovery, projects=tuple(each.project for each in configs.values()))
     org = _target_org(selection, options, discovery.projects, world)
     target: Target | None = None

@@ -277,11 +277,14 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
 
 def require_presentable_key(resolution: Resolution, credentials: Credentials) -> None:
     """Raises `EcapipeError` (ConsumerKeyWithheld) for a key that must not be shown, as every login with a URL shows
-    it: what the project took from the environment or a file may be a secret of the user's."""
-    app, key = credentials.app, credentials.consumer_key
-    if resolution.key.origin is not REPLACEMENT or is_consumer_key(key):
-        return
+    it: what the project took from the environment or a file may be a secret of the user's, and what the project put
+    around it gives that the form of a key."""
+    app = credentials.app
     replaced = replaced_value(app, "consumerKey")
+    if resolution.key.origin is not REPLACEMENT or (
+        replaced and replaced.whole and is_consumer_key(credentials.consumer_key)
+    ):
+        return
     origins = replaced.origins if replaced else ()
     raise EcapipeError(consumer_key_withheld(app.name, variable_for(app, None, "consumerKey"), origins))
 

@@ -13,7 +13,7 @@ from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, listed
 from ecapipe.problems.usage import ambiguous_variable
 from ecapipe.project.apps import App, Replaced
-from ecapipe.secret import Secret, withhold
+from ecapipe.secret import Secret, may_be_ours, withhold
 
 Field = Literal["consumerKey", "consumerSecret"]
 
@@ -468,7 +468,8 @@ def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> Search
     for link in chain:
         found = first_credential(link.find(app, org, field), faults)
         if found and found.value:
-            if field == "consumerSecret":
+            by_tree = link.source in (FILE, REPLACEMENT)
+            if field == "consumerSecret" and not (by_tree and may_be_ours(found.value.reveal())):
                 withhold(found.value)
             return Search(SourceValue(found.value, link, found.place), tuple(faults))
         # An org that names a variable means no other secret: that of another source could be another org's.

@@ -42,11 +42,14 @@ def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan
     means = Means(world.person, secret=has_secret, key=options.key_file is not None)
     flow = choose_flow(target.app, org_options.flow, means)
     bound = options.dpop or target.app.requires_dpop
-    if flow.attended or options.hand_over:
+    if flow.attended or options.hand_over or options.probe:
         require_presentable_key(target.resolved, target.credentials)
     if options.hand_over:
         handover.check(target.credentials, target.org, lasting=flow.refreshes, bound=bound)
     plan = _plan_flow(flow, target, options, world)
+    if isinstance(plan, UnattendedPlan) and org_options.scopes:
+        unused = f"The scopes asked for aren't sent: with the {flow.title} flow the org grants those of the app."
+        plan = replace(plan, grant=replace(plan.grant, doubts=(*plan.grant.doubts, unused)))
     # Made for each login, and for no dry run: the library that makes keys takes its time to load.
     return replace(plan, new_key=world.proof_keys.new) if bound else plan
 
@@ -138,6 +141,8 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
     if plan.flow.attended and target.org.browser:
         work.facts["browser"] = target.org.browser
     work.facts |= {"flow": plan.flow.name, "host": target.org.host, **plan.facts}
+    if isinstance(plan, UnattendedPlan) and plan.grant.doubts:
+        work.facts["doubts"] = list(plan.grant.doubts)
     if plan.new_key:
         work.facts["tokenType"] = "DPoP"
     if options.dry_run:

@@ -12,7 +12,7 @@ from ecapipe.oauth.scopes import all_scopes, brings_refresh_token, scopes_to_req
 from ecapipe.problems import api, oauth
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
-from ecapipe.secret import REDACTED, Secret, redact
+from ecapipe.secret import REDACTED, Secret, redact_answer
 
 Place = Literal[
     "authorize", "token", "web", "client-credentials", "jwt", "refresh", "introspect", "revoke", "userinfo", "rest"
@@ -73,8 +73,8 @@ def refusal(
     # A code of UserInfo was judged, and redacted, before.
     if not CODE.fullmatch(error.replace(REDACTED, "")):
         error = ""
-    error = redact(error, *secrets)
-    description = redact(one_line(description), *secrets)
+    error = redact_answer(error, *secrets)
+    description = words_of_org(description, *secrets)
     # Our sentence has a full stop of its own.
     reason = (description or error).rstrip(". ")
     said = Refusal(place, error, reason, host, status, app, scopes, client, proved)
@@ -91,6 +91,11 @@ def one_line(value: object) -> str:
     if not isinstance(value, str):
         return ""
     return " ".join(value.split())[:300]
+
+
+def words_of_org(value: object, *secrets: Secret | None) -> str:
+    """The same without secrets: the only way in which an org's own words are shown."""
+    return redact_answer(one_line(value), *secrets)
 
 
 # --- what they mean: functions where that depends on more than the place ----------------------------------------
@@ -240,7 +245,9 @@ def _unknown(said: Refusal) -> Problem:
             return api.user_info_refused(said.host, said.status, said.reason, bound=said.proved)
         if said.place == "rest":
             return api.api_access_blocked(said.host, said.status, said.reason)
-    return oauth.oauth_refused(said.host, said.code, "" if said.reason == said.code else said.reason)
+    # What was struck out is nothing to search for.
+    code = "" if REDACTED in said.code else said.code
+    return oauth.oauth_refused(said.host, code, "" if said.reason == code else said.reason)
 
 
 # --- the table --------------------------------------------------------------------------------------------------

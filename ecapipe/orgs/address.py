@@ -12,6 +12,7 @@ from ecapipe.orgs.org import Address, NamedBy, Org
 from ecapipe.problems.orgs import lightning_domain, refused_host
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import LOOPBACK
+from ecapipe.secret import spare
 
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
@@ -109,6 +110,7 @@ def accept_address(text: str, hosts: AllowedHosts, by: NamedBy, *, alias: str | 
             "it is not a My Domain of Salesforce, and only files in the repository of the project specify it",
             by_tree=True,
         )
+    spare(host)
     takes_variables = by_user or host.endswith(MY_DOMAINS)
     return Org(Address(url, address.netloc, named_by, takes_variables), alias, paired_by=by)
 

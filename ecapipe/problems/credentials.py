@@ -345,8 +345,8 @@ def secrets_ambiguous(app: str, choices: Sequence[str]) -> Wording:
 )
 def consumer_key_withheld(app: str, variable: str, origins: Sequence[str]) -> Wording:
     return say(
-        f"The consumer key of {app} comes from {listed(origins)} (replacements of sfdx-project.json), but doesn't "
-        "start with 3MVG9 like those of Salesforce. A login with it would show the value.",
+        f"The consumer key of {app} comes from {listed(origins)} (replacements of sfdx-project.json), which doesn't "
+        "contain a whole key that starts with 3MVG9 like those of Salesforce. A login with it would show the value.",
         f"Correct that value, or set {variable} to the consumer key.",
     )
 

@@ -29,8 +29,9 @@ class Replaced:
     """What a replacement makes of an element: a value, or None and the variables or files that have none.
 
     `reserved` are those among them that no credential is read from; `origins` are all that the value comes from,
-    `variables` those of the environment. `ignored`: nothing was read, since the project is not trusted.
-    `unfinished`: its regular expression took too long, so that nobody knows what it would have replaced.
+    `variables` those of the environment; `whole`: one of them is all of it. `ignored`: nothing was read, since the
+    project is not trusted. `unfinished`: its regular expression took too long, so that nobody knows what it would
+    have replaced.
     """
 
     value: Secret | None
@@ -38,6 +39,7 @@ class Replaced:
     reserved: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    whole: bool = False
     ignored: bool = False
     unfinished: bool = False
 

@@ -28,13 +28,10 @@ from ecapipe.project.search import ProjectSelection as ProjectSelection
 from ecapipe.project.search import Search
 from ecapipe.project.sfdx_project import Project
 from ecapipe.project.tree import ConnectedAppFile, InMetadataFormat, LinkOutside, MetadataFile, ProjectAccess
-from ecapipe.secret import Secret, withhold
+from ecapipe.secret import Secret, may_be_consumer_secret, withhold
 
 _STEP: Final = 500
 """Files between two words about progress."""
-
-_SHORTEST_SECRET: Final = 16
-"""Characters of a consumer secret: Salesforce makes 64, and made 19 of old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,17 +313,12 @@ def _read_file(file: MetadataFile, project: Project, world: ProjectAccess) -> So
         replaced = _replace(data, path, file, project, world)
     if "consumerSecret" not in replaced:
         # Before anything else of the tree is shown. A placeholder is nothing to be hidden.
-        for text in filter(_may_be_secret, (each.text or "" for each in document.all("consumerSecret"))):
+        for text in filter(may_be_consumer_secret, (each.text or "" for each in document.all("consumerSecret"))):
             withhold(Secret(text))
     source = SourceFile(file.path, file.type, file.name, document, replaced=replaced, ignored=file.ignored)
     if source.app is None:
         raise EcapipeError(malformed_xml(file.path, None, "it has no externalClientApplication"))
     return source
-
-
-def _may_be_secret(text: str) -> bool:
-    """Whether a text may be a consumer secret rather than words that stand for one."""
-    return len(text) >= _SHORTEST_SECRET and any(map(str.isdigit, text))
 
 
 def _replace(
@@ -371,7 +363,7 @@ def _replaced_elements(
         secret = Secret(resolved.text) if resolved.text else None
         refused = tuple(origin for origin in resolved.missing if origin in reserved)
         variables = tuple(origin for origin in resolved.origins if origin in project.variables)
-        yield name, Replaced(secret, resolved.missing, refused, variables, resolved.origins)
+        yield name, Replaced(secret, resolved.missing, refused, variables, resolved.origins, resolved.whole)
 
 
 def _reserved_in_settings(app: App, settings: SourceFile) -> Iterator[Problem]:

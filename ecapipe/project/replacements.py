@@ -68,11 +68,13 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """An element's text with its values, or None and the origins that lack one; `origins` are all of them."""
+    """An element's text with its values, or None and the origins that lack one; `origins` are all of them. `whole`:
+    one value is all of the text."""
 
     text: str | None
     missing: tuple[str, ...]
     origins: tuple[str, ...]
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ class Marked:
         resolved = None
         if not missing:
             resolved = _MARK.sub(lambda mark: self._value(mark[0]).text or "", text).strip() or None
-        return Resolved(resolved, missing, tuple(dict.fromkeys(value.origin for value in values)))
+        whole = _MARK.fullmatch(text) is not None
+        return Resolved(resolved, missing, tuple(dict.fromkeys(value.origin for value in values)), whole)
 
     def _value(self, mark: str) -> Value:
         return self.values[ord(mark) - _FIRST_MARK]

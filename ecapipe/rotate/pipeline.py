@@ -185,6 +185,7 @@ class _Rotation:
         resolved = resolution.resolve(app, org, self.chain, allowed_flows, needs_no_secret=True)
         if isinstance(resolved.outcome, Problem):
             raise self.unless_named(resolved.outcome)
+        resolution.require_presentable_key(resolved, resolved.outcome)
         return Target(app, org, resolved.outcome.consumer_key, resolved)
 
     def unless_named(self, problem: Problem) -> Exception:

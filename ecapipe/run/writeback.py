@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ecapipe.check.git import Git
 from ecapipe.credentials import placeholders, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.login.tracker import StageWork
@@ -91,7 +92,7 @@ def _plan_change(app: App, file: SourceFile, key: str, values: Mapping[str, Secr
     for element, value in values.items():
         after, harmless = _put(after, element, value), _put(harmless, element, Secret(REDACTED))
     if not _only_changes(after, values, file) or not harmless:
-        raise EcapipeError(not_written_back(file.path, "its XML is not as Salesforce writes it"))
+        raise EcapipeError(not_written_back(file.path, "its XML, or the secret, is not as Salesforce writes it"))
     return Change(
         project=app.project,
         file=file.path,
@@ -119,11 +120,14 @@ def _diff(before: bytes, after: bytes, file: SourceFile, key: str, secret: Secre
 
 def _committable(app: App, path: str, world: World) -> bool:
     """Whether the next commit may take the file along."""
-    repository = world.git(app.project)
-    if repository is None:
-        return False
-    name = repository.name(posixpath.join(app.project, path))
-    return name is not None and name not in repository.ignored([name])
+    repository, name = _in_git(posixpath.join(app.project, path), world)
+    return repository is not None and name is not None and name not in repository.ignored([name])
+
+
+def _in_git(path: str, world: World) -> tuple[Git | None, str | None]:
+    """The repository that a file lies in, which may be a submodule of the project's, and its name there."""
+    repository = world.git(posixpath.dirname(world.tree.target(path)))
+    return repository, repository.name(path) if repository else None
 
 
 def _require_place(app: App, file: SourceFile, world: World) -> None:
@@ -139,14 +143,11 @@ def _require_place(app: App, file: SourceFile, world: World) -> None:
         raise refuse("a replacement of sfdx-project.json supplies its secret")
     if sources.in_file(app, "consumerSecret") == "duplicate":
         raise refuse("it holds more than one consumerSecret")
-    repository = world.git(app.project)
-    if repository is None:
-        return
-    name = repository.name(path)
-    if name is not None and repository.blob(name) is not None:
+    repository, name = _in_git(path, world)
+    if repository is not None and name is not None and repository.blob(name) is not None:
         raise refuse(
             "git tracks it",
-            f"Untrack it: {git_command('rm --cached', file.path, app.project)}",
+            f"Untrack it: {git_command('rm --cached', name, repository.top)}",
             "Then: ecapipe app protect",
         )
 

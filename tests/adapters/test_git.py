@@ -91,6 +91,14 @@ def test_a_project_in_a_subfolder_keeps_its_own_paths(git: Git, repo: Path) -> N
     assert tracked(str(repo / "sales"), ["force-app/a.xml", "force-app/b.xml"]) == {"force-app/a.xml"}
 
 
+def test_a_repository_within_has_an_index_of_its_own(git: Git, repo: Path) -> None:
+    write(repo, "inner/a.xml", "inner/b.xml", "c.xml")
+    git("init", "--quiet", "inner")
+    git("-C", "inner", "add", "a.xml")
+    git("add", "c.xml")
+    assert tracked(str(repo), ["inner/a.xml", "inner/b.xml", "c.xml"]) == {"inner/a.xml", "c.xml"}
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_any_name_is_only_a_name(git: Git, repo: Path, name: str) -> None:
     write(repo, name, "a.xml")

@@ -51,6 +51,11 @@ def test_a_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    writer.write(str(tmp_path / ("a" * 255)), b"new")
+    assert os.listdir(tmp_path) == ["a" * 255]
+
+
 def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     with (tmp_path / "a").open("rb") as reader:

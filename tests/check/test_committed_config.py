@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -118,6 +119,25 @@ def test_a_project_file_that_is_taken_away_or_replaced_by_a_link_changes_nothing
     (root / FILE).unlink()
     (root / "other/sfdx-project.json").unlink()
     (found,), changed = judged(root)
+    assert (found.level, changed) == ("error", [FILE])
+
+
+@pytest.mark.parametrize("change", ["link", "link above", "taken away"])
+def test_the_folder_that_was_named_is_judged_as_it_was(change: str, tmp_path: Path) -> None:
+    """The tree has another project in its place, or none, so that one with more lenient rules is around it."""
+    kinds = {"": LENIENT, "all/other/": LENIENT, "all/named/": STRICT | APP}
+    root = ground.ready(
+        tmp_path, committed({f"{place}{path}": each[path] for place, each in kinds.items() for path in each})
+    )
+    trees.plant(root / "all/other", APP)
+    if change == "taken away":
+        (root / "all/named" / FILE).unlink()
+    else:
+        trees.plant(root / "more/named", LENIENT | APP)
+        place = root / ("all" if change == "link above" else "all/named")
+        shutil.rmtree(place)
+        place.symlink_to("more" if change == "link above" else "../more/named")
+    (found,), changed = judged(root / "all/named")
     assert (found.level, changed) == ("error", [FILE])
 
 

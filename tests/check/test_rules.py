@@ -56,6 +56,18 @@ def shown(found: Sequence[Finding]) -> list[tuple[str, str]]:
     return [(finding.rule, finding.level) for finding in found]
 
 
+@pytest.mark.parametrize(
+    "token", ["00D000000000001!AQFAKE.token", "5Aep861FAKE.token", "eyJhbGciOiJSUzI1NiJ9.eyJG.FAKE"]
+)
+def test_no_finding_quotes_a_token(token: str) -> None:
+    scopes = {"commaSeparatedOauthScopes": f"Api, Basic, {token}"}
+    found = findings(
+        trees.app(header={"distributionState": token}, oauth=scopes, policies={"sessionTimeoutInMinutes": token})
+    )
+    assert len(found) > 1
+    assert not any(token[:12] in finding.message for finding in found)
+
+
 def test_a_complete_app_gives_rise_to_nothing() -> None:
     assert findings(trees.app()) == []
 
@@ -264,7 +276,7 @@ def known_of(app: App) -> Evidence:
     files = frozenset(file.path for file in app.files)
     spots = {app.name: (Sighting("notes.md", 1),)}
     return Evidence(
-        "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, exposed=files,
+        "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), exposed=files,
         unignored=files, staged=files, certified=files, open_to_others=files,
         elsewhere=spots, history={app.name: ("notes.md",)},
         keys={trees.key(app.name): (app.name, "Copy")}, expired_certificates=dict.fromkeys(files, "2020-01-01"),

@@ -21,10 +21,12 @@ def texts(draw: st.DrawFn) -> tuple[list[str], str]:
     return values, "".join(parts)
 
 
-@given(texts(), st.lists(st.integers(0, 80), max_size=6))
-def test_a_secret_is_found_if_and_only_if_it_is_there(given: tuple[list[str], str], cuts: list[int]) -> None:
+@given(texts(), st.lists(st.integers(0, 80), max_size=6), st.sampled_from(["utf-8", "utf-16", "utf-16-be"]))
+def test_a_secret_is_found_if_and_only_if_it_is_there(
+    given: tuple[list[str], str], cuts: list[int], encoding: str
+) -> None:
     values, text = given
-    data = text.encode()
+    data = text.encode(encoding)
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     found = SecretSearch((value, Secret(value)) for value in values).find(pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -132,6 +133,63 @@ def test_a_copy_of_a_settings_file_is_none_of_the_apps(tmp_path: Path) -> None:
     assert (finding.app, finding.level, "git rm --cached" in finding.actions[0]) == (None, "error", True)
 
 
+ELEMENT: Final = f"<consumerSecret>{trees.secret('Other')}</consumerSecret>"
+
+
+def test_an_element_with_a_secret_is_seen_in_a_file_of_any_name(tmp_path: Path) -> None:
+    app = trees.app()
+    (oauth,) = (path for path in app if path.endswith("ecaOauth-meta.xml"))
+    leaks: trees.Files = {
+        oauth: str(app[oauth]).replace("</Extl", f"{ELEMENT}</Extl"), "docs/notes.md": f"Use\n{ELEMENT}!",
+        "force-app/A.connectedApp-meta.xml": ELEMENT, "a.xml": "<a:consumerSecret x='y'>\n1234567890123456789</a>",
+        f"{SETTINGS}.txt": ELEMENT, "b.txt": f"<!--{ELEMENT.upper()}", "c": ELEMENT.replace(">", "><![CDATA[", 1),
+    }  # fmt: skip
+    harmless: trees.Files = {
+        "docs/README.md": "<consumerSecret>YOUR_SECRET</consumerSecret> or <consumerSecret>1234</consumerSecret>",
+        "docs/more.md": f"consumerSecret: {SECRET[:40]} <isConsumerSecretOptional>", "empty": "<consumerSecret/>",
+    }  # fmt: skip
+    files = trees.project() | trees.app(settings={"consumerSecret": None}) | leaks | harmless
+    root = ground.ready(tmp_path, committed(files))
+    trees.plant(root, dict.fromkeys(leaks.keys() - {oauth}, "nothing"))
+    for gate in GATES:
+        assert flagged(root, gate) == leaks.keys(), gate
+    ground.git(root, "add", ".")
+    assert flagged(root, COMMIT) == {oauth}
+
+
+def test_a_settings_file_that_cannot_be_read_is_searched(tmp_path: Path) -> None:
+    broken = str(trees.app()[SETTINGS]).replace("</consumerSecret>", "")
+    root = ground.ready(tmp_path, committed(trees.project() | trees.app() | {SETTINGS: broken}))
+    for gate in GATES:
+        assert flagged(root, gate) == {SETTINGS} == flagged(root, gate, "malformed-xml")
+
+
+PUSH: Final = f"{trees.DEFAULT}/Billing.ecaPush-meta.xml"
+KEYS: Final = trees.xml(
+    "ExtlClntAppPushSettings", {"externalClientApplication": "Billing", "applePushConfig": "made up"}
+)
+
+
+@pytest.mark.parametrize("how", ["as it is", "modified", "deleted", "a copy", "a link", "broken"])
+def test_what_git_has_of_push_settings_counts(how: str, tmp_path: Path) -> None:
+    place = {"a copy": f"{PUSH}.orig", "a link": "keys.txt"}.get(how, PUSH)
+    root = ground.ready(tmp_path, trees.project() | trees.app(settings={"consumerSecret": None}) | {place: KEYS})
+    if how == "broken":
+        trees.plant(root, {PUSH: KEYS.replace("</apple", "</orange")})
+    if how == "a link":
+        (root / PUSH).symlink_to(os.path.relpath(root / place, (root / PUSH).parent))
+    ground.ready(root, committed({}))
+    if how == "modified":
+        trees.plant(root, {PUSH: KEYS.replace("applePushConfig", "label")})
+    elif how == "deleted":
+        (root / PUSH).unlink()
+    for gate in (COMMIT, CheckOptions("deploy")):
+        assert flagged(root, gate, "push-settings-secret-tracked") == {PUSH if how == "a link" else place}
+    ground.git(root, "rm", "--quiet", "--force", "--cached", place)
+    for gate in (COMMIT, CheckOptions("deploy")):
+        assert flagged(root, gate, "push-settings-secret-tracked") == set()
+
+
 def test_a_hook_answers_for_the_whole_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content, name = trees.app()[SETTINGS], "x/B.ecaGlblOauth-meta.xml"
     sales, deep = trees.plant(tmp_path / "sales", trees.project()), trees.plant(tmp_path / "a/b/c/d", trees.project())
@@ -164,6 +222,16 @@ def test_what_git_writes_otherwise_to_the_disk_is_searched(attribute: str, tmp_p
     many = {path: text for number in range(60) for path, text in trees.app(f"App{number}").items()}
     trees.plant(root, many)
     assert flagged(root, COMMIT, ELSEWHERE) == {"notes.txt", "more.txt"}, "also where every file is read"
+
+
+def test_a_package_directory_that_is_a_repository_is_searched(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path, [trees.project() | trees.app(), "init"])
+    ground.ready(root / "force-app", committed(IGNORE | {"notes.txt": SECRET, "gone.txt": SECRET}))
+    ground.ready(root, [*committed({}), {"force-app/.gitignore": "", ".gitignore": ""}])
+    assert flagged(root, COMMIT, ELSEWHERE) == {"force-app/notes.txt", "force-app/gone.txt"}
+    many = {path: text for number in range(60) for path, text in trees.app(f"App{number}").items()}
+    trees.plant(root, many)
+    assert flagged(root, COMMIT, ELSEWHERE) == {"force-app/notes.txt", "force-app/gone.txt"}
 
 
 @pytest.mark.parametrize("first", [False, True])

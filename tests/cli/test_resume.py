@@ -14,6 +14,7 @@ import trees
 from commandline import PATIENCE, Ended, Json, ecapipe, inside, started
 from fakes.batch import ORGS, Batch, batch, project
 from fakes.scene import Scene
+from profiles import NIGHTLY
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import journal
@@ -78,6 +79,8 @@ def goes_on(orgs: Batch, home: Path, before: Counter[str]) -> int:
 def test_a_run_that_is_killed_at_any_boundary_of_a_stage_is_gone_on_with(
     orgs: Batch, tmp_path: Path, at_once: str
 ) -> None:
+    # At each of them at night, else at those of one parity.
+    step = 1 if NIGHTLY else 2
     boundary, kept = 0, set[int]()
     while True:
         home = tmp_path / f"home{boundary}"
@@ -93,7 +96,7 @@ def test_a_run_that_is_killed_at_any_boundary_of_a_stage_is_gone_on_with(
         kept.add(goes_on(orgs, home, before))
         if run.process.returncode == 0:
             break
-        boundary += 1
+        boundary += step
     assert kept >= {0, len(ORGS)}
     assert at_once != "1" or len(kept) > 2, "and with a part of it recorded"
     assert boundary >= 3 + 2 * len(ORGS), "it was killed at every boundary"
@@ -113,7 +116,7 @@ def test_a_run_that_is_killed_after_any_request_is_gone_on_with(orgs: Batch, tmp
         kept.add(goes_on(orgs, home, before))
         if run.process.returncode == 0:
             break
-        count += 1
+        count += 1 if NIGHTLY else 2
     assert len(kept) > 2, "some of it was recorded, at one time more than at another"
     assert count >= len(ORGS), "it was killed after many requests"
 

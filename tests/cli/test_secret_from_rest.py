@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import subprocess
 from collections.abc import Iterator
@@ -270,21 +271,23 @@ def test_a_secret_that_is_replaced_is_not_shown_either(tmp_path: Path, earlier: 
         assert trees.secret("Billing") in (scene.root / SETTINGS).read_text()
 
 
-def test_a_file_that_git_tracks_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["", "force-app"])
+def test_a_file_that_git_tracks_is_left_alone(place: str, tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         git(scene.root, "init", "-q")
-        git(scene.root, "add", "-A")
+        git(scene.root / place, "init", "-q")
+        git(scene.root / place, "add", "-A")
         before = (scene.root / SETTINGS).read_bytes()
         ended = scene.run("--write-back", "--json")
         assert failure(ended) == "NotWrittenBack"
         assert "git tracks it" in ended.result["failures"][0]["message"]
         assert (scene.root / SETTINGS).read_bytes() == before
-        git(scene.root, "rm", "-q", "--cached", SETTINGS)
+        git(scene.root / place, "rm", "-q", "--cached", posixpath.relpath(SETTINGS, place or "."))
         exposed = scene.run("--write-back", "--json")
         assert exposed.status == 0
         assert "app protect" in " ".join(exposed.document["warnings"])
         (scene.root / SETTINGS).write_bytes(before)
-        (scene.root / ".gitignore").write_text("*.ecaGlblOauth-meta.xml\n")
+        (scene.root / place / ".gitignore").write_text("*.ecaGlblOauth-meta.xml\n")
         assert scene.run("--write-back", "--json").document["warnings"] == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -356,10 +357,15 @@ def test_what_is_sent_goes_by_who_names_it_and_what_is_taken(
 
 @pytest.mark.parametrize("more", [("--flow", "web", "--browser", "none"), ("--hand-over", "sf")])
 @pytest.mark.parametrize("origin", [{"replaceWithEnv": "GITHUB_TOKEN"}, {"replaceWithFile": ".git/config"}])
-def test_what_a_tree_calls_a_key_is_not_shown(origin: dict[str, str], more: tuple[str, ...], tmp_path: Path) -> None:
-    """A consumer key is no secret, and is seen in the authorize URL and among the arguments of ``sf``."""
-    token, sf = "ghp-a-token-of-the-job", StandIn(tmp_path / "bin")
-    replaced = {"glob": "**/*.ecaGlblOauth-meta.xml", "stringToReplace": trees.key("One"), **origin}
+@pytest.mark.parametrize("beginning", ["", "3MVG9"])
+def test_what_a_tree_calls_a_key_is_not_shown(
+    beginning: str, origin: dict[str, str], more: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A consumer key is no secret, and is seen in the authorize URL and among the arguments of ``sf``; what the tree
+    puts before a secret makes no key of it."""
+    token, sf = "ghp_a_token_of_the_job", StandIn(tmp_path / "bin")
+    text = trees.key("One").removeprefix(beginning)
+    replaced = {"glob": "**/*.ecaGlblOauth-meta.xml", "stringToReplace": text, **origin}
     app = trees.app("One", settings=trees.CLIENT_CREDENTIALS, policies=trees.CLIENT_CREDENTIALS)
     trees.plant(tmp_path / "project", trees.project(replacements=[replaced]) | app | {".git/config": token})
     variables = {"GITHUB_TOKEN": token, "PATH": f"{sf.folder}:/usr/bin:/bin"}
@@ -369,10 +375,17 @@ def test_what_a_tree_calls_a_key_is_not_shown(origin: dict[str, str], more: tupl
         assert (ended.status, token in ended.out + ended.err) == (1, False)
         assert "ConsumerKeyWithheld" in ended.out + ended.err
         assert token not in str([call.argv for call in sf.calls])
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        nobody.settimeout(0.1)
+        address = f"known=http://127.0.0.1:{nobody.getsockname()[1]}"
+        probed = inside("app", "probe", "-o", address, "--json", at=tmp_path / "project", **variables)
+        assert "replacements" in probed.result["probes"][0]["message"]
+        with pytest.raises(TimeoutError):
+            nobody.accept()
     key = trees.key("Another")
     trees.plant(tmp_path / "project", {".git/config": key})
     ended = inside(*command, "--dry-run", at=tmp_path / "project", **variables | {"GITHUB_TOKEN": key})
-    assert "ConsumerKeyWithheld" not in ended.err
+    assert ("ConsumerKeyWithheld" in ended.err) is bool(beginning)
 
 
 def test_the_plan_names_for_people_what_the_tree_takes(tmp_path: Path) -> None:

@@ -248,3 +248,12 @@ def test_a_dry_run_plans_and_sends_nothing(run: Login) -> None:
     planned = {"flow": "client-credentials", "host": HOST, "consumerKey": "file", "consumerSecret": "file"}
     assert (authorize.outcome, authorize.facts) == ("skipped", planned)
     assert outcome.report.status == 0
+
+
+def test_scopes_that_the_flow_cannot_ask_for_are_said_and_not_sent(run: Login) -> None:
+    options = LoginOptions(scopes="api web")
+    outcome = run({}, options)
+    assert "scope" not in outcome.orgs.forms[0]
+    token = outcome.ended("token")
+    assert token.outcome == "warning"
+    assert run({}, replace(options, dry_run=True)).ended("authorize").facts["doubts"] == [token.reason]

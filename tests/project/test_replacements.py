@@ -80,7 +80,7 @@ def test_no_value_means_anything(value: str) -> None:
         "<a>@@S@@</a>", FILE, entries, lambda name: None, lambda entry: value, lambda *regex: None
     )
     assert marked is not None
-    assert marked.resolve(marked.text[3:-4]) == replacements.Resolved(value.strip(), (), ("SECRET",))
+    assert marked.resolve(marked.text[3:-4]) == replacements.Resolved(value.strip(), (), ("SECRET",), whole=True)
 
 
 def test_a_regular_expression_may_span_the_element(tmp_path: Path) -> None:

@@ -336,6 +336,13 @@ def test_a_pair_that_the_org_refuses_is_neither_delivered_nor_promoted(tmp_path:
             assert not [request for request in scene.requests if request.startswith("PATCH")]
 
 
+def test_an_org_that_stages_the_active_pair_has_rotated_nothing(tmp_path: Path) -> None:
+    pair = {"id": "1SC000000000009AAA", "key": KEY, "secret": SECRET, "state": "Active"}
+    with staged(tmp_path, faults=[Fault("*/staged", {"status": 201, "body": pair}, after=1, times=1)]) as scene:
+        assert failure(scene.deliver()) == "UnexpectedAnswer"
+        assert scene.received == []
+
+
 def test_a_pair_without_a_proof_is_promoted_on_demand_alone(tmp_path: Path) -> None:
     faults = [Fault("/services/oauth2/*", {"status": 404}, after=1)]
     with staged(tmp_path, faults=faults) as scene:

@@ -12,11 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from ecapipe.adapters import environment
 from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage import files
 from ecapipe.check.git import GitMissing, GitRefused
 from ecapipe.problems.git import git_unavailable, unknown_revision
 from ecapipe.problems.problem import EcapipeError
@@ -63,6 +64,11 @@ _PATIENCE: Final = 60.0
 _UNREAD: Final = re.compile(rb"(?:error:|warning: could not open directory)[^'\n]*'(.*)': ")
 """What git says of a file or folder that it passes over."""
 
+_GREP: Final = (
+    "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
+    "--no-color",  # color.ui=always would put escapes around every name
+    "--fixed-strings",
+)  # fmt: skip
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
@@ -142,6 +148,11 @@ class GitRepository:
             real = os.path.realpath(real)
         name = posixpath.relpath(real.replace(os.sep, "/"), self.top)
         return None if name == ".." or name.startswith("../") else name
+
+    def spelled(self, path: str) -> str | None:
+        # The outermost, for a link may lead back to the top.
+        tops = [place for place in files.upwards(path) if os.path.realpath(place).replace(os.sep, "/") == self.top]
+        return posixpath.relpath(path, tops[-1].replace(os.sep, "/")) if tops else self.name(path)
 
     def index(self) -> dict[str, str]:
         return self._index
@@ -230,12 +241,14 @@ class GitRepository:
             return None
         return [_ruling(*map(os.fsdecode, fields_of)) for fields_of in zip(fields[0::4], fields[2::4], strict=True)]
 
+    def naming(self, folder: str, word: str) -> dict[str, str]:
+        place = f":(literal){folder}"
+        found = self._names("grep", "--cached", "--ignore-case", *_GREP, "-e", word, "--", place)
+        listed = _blobs(self._entries("ls-files", "-s", "-z", "--", place)) if found else {}
+        return {name: listed[name] for name in found if name in listed}
+
     def holding(self, folder: str, secrets: SecretSearch) -> Iterable[str]:
-        grep = (
-            "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
-            "--no-color",  # color.ui=always would put escapes around every name
-            "--fixed-strings", "-f", "-", "--", f":(literal){folder}",
-        )  # fmt: skip
+        grep = (*_GREP, "-f", "-", "--", f":(literal){folder}")
         ignored = ("ls-files", "--cached", "--ignored", "--exclude-standard", "-z", "--", f":(literal){folder}")
 
         def search() -> list[str]:
@@ -378,9 +391,9 @@ class GitRepository:
     @cached_property
     def _pipe(self) -> str | None:
         """A file of the work tree that git reads in its folder, and that is a pipe or a device."""
-        for folder, folders, files in os.walk(self.top):
-            folders[:] = [name for name in folders if name != ".git"]
-            for name in _READ_BY_GIT.intersection(files):
+        for folder, folders, names in os.walk(self.top):
+            folders[:] = [each for each in folders if each != ".git"]
+            for name in _READ_BY_GIT.intersection(names):
                 if _blocking(os.path.join(folder, name)):
                     return os.path.relpath(os.path.join(folder, name), self.top)
         return None
@@ -589,14 +602,24 @@ def _is_current(repo: Repo, top: str, git_dir: str | None) -> bool:
 
 
 def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
-    """Those of `paths` (relative to `root`) that are in the index; empty where git cannot tell."""
-    try:
-        if not paths or (repository := Repositories()(root)) is None:
-            return frozenset()
-        names = repository.tracked()
-    except EcapipeError:
-        return frozenset()
-    return frozenset(path for path in paths if repository.name(os.path.join(root, path)) in names)
+    """Those of `paths` (relative to `root`) that are in the index of their repository; without those where git cannot
+    tell."""
+    repositories, indexes = Repositories(), dict[str, frozenset[str]]()
+
+    @cache
+    def repository_of(folder: str) -> GitRepository | None:
+        with suppress(EcapipeError):
+            if repository := repositories(folder):
+                indexes[repository.top] = indexes.get(repository.top) or repository.tracked()
+                return repository
+        return None
+
+    def is_tracked(path: str) -> bool:
+        place = os.path.join(root, path)
+        repository = repository_of(os.path.dirname(os.path.realpath(place)))
+        return repository is not None and repository.name(place) in indexes[repository.top]
+
+    return frozenset(filter(is_tracked, paths))
 
 
 def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:

@@ -33,7 +33,7 @@ from ecapipe.events import (
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import newer_format
 from ecapipe.problems.usage import run_ambiguous, run_going_on, run_not_found, unreadable_file, usage_error
-from ecapipe.secret import without_known
+from ecapipe.secret import members_without_known, without_known
 
 KEPT: Final = 50
 """Runs, unless ``ECAPIPE_KEEP_RUNS`` says otherwise; older ones go when a new one begins."""
@@ -274,7 +274,13 @@ def _related(run: str, heads: Sequence[tuple[str, JournalRecord]]) -> list[str]:
 
 
 def _line(document: Document) -> bytes:
-    return without_known(codec.encode(document).decode()).encode() + b"\n"
+    line = codec.encode(document)
+    text = line.decode()
+    if without_known(text) != text:
+        import json
+
+        line = json.dumps(members_without_known(json.loads(line)), separators=(",", ":")).encode()
+    return line + b"\n"
 
 
 def _failed(event: Event) -> bool:

@@ -265,7 +265,8 @@ def _content(folder: _Folder, name: str) -> bytes | None:
 
 def _replace(folder: _Folder, name: str, content: bytes, *, mode: int | None, private: bool = False) -> None:
     # In the same folder, so that the last step only renames; readable by nobody else until it has the file's mode.
-    temporary = folder.at(f".{name}.{os.urandom(4).hex()}")
+    # Not named after it: a name may be as long as the file system allows.
+    temporary = folder.at(f".ecapipe-{os.urandom(8).hex()}")
     first_mode = 0o600 if private or mode is not None else 0o666
     descriptor = os.open(temporary, _NEW, first_mode, dir_fd=folder.descriptor)
     try:

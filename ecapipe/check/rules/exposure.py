@@ -19,9 +19,12 @@ _IGNORE: Final = "Add **/*.{0.suffix}-meta.xml to .gitignore."
 
 
 def _strays(evidence: Evidence) -> Iterator[Remark]:
+    sighted = {each.path for sightings in evidence.elsewhere.values() for each in sightings}
     for path in evidence.strays:
+        if path in sighted:  # a copy, for which there is a rule of its own
+            continue
         yield Remark(
-            "git tracks a consumer secret in this file, which belongs to no app here.",
+            "git tracks a consumer secret in this file, which is not the settings file of an app here.",
             (
                 f"Untrack it: {git_command('rm --cached', path)}",
                 "Then rotate the secret: committed values remain in the history.",
@@ -32,9 +35,21 @@ def _strays(evidence: Evidence) -> Iterator[Remark]:
         )
 
 
+def _stray_pushes(evidence: Evidence) -> Iterator[Remark]:
+    for path in evidence.stray_pushes:
+        yield Remark(
+            "git tracks a signing key or a service account in this file, which belongs to no app here.",
+            (f"Untrack it: {git_command('rm --cached', path)}", "Then replace the key at Apple or Google."),
+            file=path,
+            line=None,
+            element="push",
+        )
+
+
 @rule(
     levels=Levels(login="warning", deploy="error", commit="error"),
-    means="A settings file that holds a consumer secret, or a copy of one, is tracked by git.",
+    means="A settings file that holds a consumer secret, or a copy of one, is tracked by git. Before a commit and a "
+    "deploy, so is any file with a generated secret in a consumerSecret element.",
     why="Anyone who can read the repository, now or later, can act as the app. Salesforce says not to add this type "
     "to source control.",
     remedy="Untrack the file, add it to .gitignore, and rotate the secret.",
@@ -142,21 +157,21 @@ def settings_not_gitignored(subject: RuleInput) -> Iterator[Remark]:
     remedy="Untrack the file, add it to .gitignore, and replace the key at Apple or Google.",
     source=guide(metadata.PUSH),
     file_type=metadata.PUSH,
-    needs=("tracked",),
+    needs=("exposed",),
+    check_project=_stray_pushes,
 )
 def push_settings_secret_tracked(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.app.files:
-        if file.type is not metadata.PUSH or file.path not in subject.evidence.tracked:
-            continue
-        element = next((name for name in _PUSH if file.document.first(name)), None)
-        if element:
+        if file.type is metadata.PUSH and file.path in subject.evidence.exposed:
+            # None where only git has it.
+            element = next((name for name in _PUSH if file.document.first(name)), None)
             yield subject.remark(
-                f"git tracks the {element} of {subject.app.name} in this file.",
+                f"git tracks the {element or 'push key'} of {subject.app.name} in this file.",
                 f"Untrack it: {git_command('rm --cached', file.path)}",
                 _IGNORE.format(file.type),
                 "Then replace the key at Apple or Google.",
                 at=file,
-                element=element,
+                element=element or "",
             )
 
 

@@ -39,7 +39,7 @@ class Remark:
 
 
 Need = Literal[
-    "jwt", "keys", "tracked", "exposed", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
+    "jwt", "keys", "exposed", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
     "changed_config", "expired_certificates", "invalid_certificates", "unfit_api_version", "deleted",
     "instanced_urls", "connected_apps",
 ]  # fmt: skip
@@ -66,12 +66,12 @@ class Evidence:
     """Apps that log in with the JWT flow."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The names of the apps that have a consumer key."""
-    tracked: frozenset[str] = frozenset()
-    """Files in git's index."""
     exposed: frozenset[str] = frozenset()
-    """Settings files in git's index that hold a secret, there or on the disk."""
+    """Settings files, and push settings, in git's index that hold a secret, there or on the disk."""
     strays: tuple[str, ...] = ()
-    """Files in git's index that are called like settings files, belong to no app, and hold a secret."""
+    """Files in git's index that hold a consumer secret, and are no settings file of an app."""
+    stray_pushes: tuple[str, ...] = ()
+    """Files in git's index that are called like push settings, belong to no app, and hold a key."""
     unignored: frozenset[str] = frozenset()
     """Files that no .gitignore covers, in a repository."""
     staged: frozenset[str] = frozenset()

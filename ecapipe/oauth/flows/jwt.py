@@ -89,9 +89,7 @@ class JwtFlow(UnattendedFlow):
             at = datetime.fromisoformat(given.utc()).timestamp() + ahead
             return sign_assertion(given.consumer_key, username, audience, key.sign, at, given.random_bytes)
 
-        facts: dict[str, object] = {"audience": audience, "username": username, "keyFile": key_file}
-        if doubts:
-            facts["doubts"] = list(doubts)
+        facts = {"audience": audience, "username": username, "keyFile": key_file}
         return GrantPlan(sign, facts, doubts)
 
 
