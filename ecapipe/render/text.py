@@ -39,6 +39,20 @@ _COMMAND: Final = re.compile(r"##(?=\w*\[)")
 """Azure Pipelines, TeamCity and, of old, GitHub Actions find their commands anywhere in a line."""
 
 
+_PIECE: Final = 8192
+"""Characters that are written at once."""
+
+
+@dataclass(slots=True)
+class Output:
+    """How much was written, for whoever has to know whether it is read."""
+
+    pieces: int = 0
+
+
+OUTPUT: Final = Output()
+
+
 @dataclass(frozen=True, slots=True)
 class Glyphs:
     """The marks of `sf`'s stage list, or their ASCII stand-ins."""
@@ -308,7 +322,10 @@ def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> No
                 line = tame(line)
             if not line.isascii():
                 line = line.encode(encoding, "replace").decode(encoding)
-            stream.write(line + "\n")
+            line += "\n"
+            for start in range(0, len(line), _PIECE):
+                stream.write(line[start : start + _PIECE])
+                OUTPUT.pieces += 1
         stream.flush()
     # An OSError, too, but no fault: whoever reads has seen enough.
     except BrokenPipeError:
