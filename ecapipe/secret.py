@@ -327,7 +327,7 @@ def _resembles(lower: str, secrets: Sequence[Secret]) -> bool:
     dense_samples += _base32_samples(dense)
     return any(
         any(map(plain.__contains__, samples)) or any(map(encoded.__contains__, dense_samples))
-        for plain, encoded in map(_joined, secrets)
+        for plain, encoded in map(_joined, map(_value, secrets))
     )
 
 
@@ -385,24 +385,24 @@ def _windows(text: str, size: int) -> Iterator[str]:
 
 # A run asks the same few secrets of every answer.
 @lru_cache(maxsize=256)
-def _joined(secret: Secret) -> tuple[str, str]:
+def _joined(value: str) -> tuple[str, str]:
     """A secret as it stands, and its letters and digits alone, in every form but base32."""
-    plain = "\n".join(_plain(secret))
-    return plain, _dense("".join([plain, *_encodings(secret)]))
+    plain = "\n".join(_plain(value))
+    return plain, _dense("".join([plain, *_encodings(value)]))
 
 
 def _forms(secret: Secret) -> set[str]:
     """What a secret may look like, in lower case."""
     import base64
 
-    encodings = [*_encodings(secret), *_aligned(secret, base64.b32encode, 5, 8)]
-    in_urls = [form.replace("+", "-").replace("/", "_") for form in encodings]
-    return {*_plain(secret), *(form for form in (*encodings, *in_urls) if len(form) > 3)}
-
-
-def _plain(secret: Secret) -> list[str]:
-    """A secret itself, both ways round, and what a query makes of it, in lower case."""
     value = _value(secret)
+    encodings = [*_encodings(value), *_aligned(value, base64.b32encode, 5, 8)]
+    in_urls = [form.replace("+", "-").replace("/", "_") for form in encodings]
+    return {*_plain(value), *(form for form in (*encodings, *in_urls) if len(form) > 3)}
+
+
+def _plain(value: str) -> list[str]:
+    """A secret itself, both ways round, and what a query makes of it, in lower case."""
     plain = [value, value[::-1]]
     if "%" in value or "+" in value:
         plain.append(unquote_plus(value))
@@ -413,21 +413,20 @@ def _plain(secret: Secret) -> list[str]:
     return [_lower(form) for form in plain if form]
 
 
-def _encodings(secret: Secret) -> list[str]:
+def _encodings(value: str) -> list[str]:
     """A secret in hexadecimal, and in base64 in its three alignments, trimmed of padding; in lower case."""
     import base64
 
-    encoded = _aligned(secret, base64.b64encode, 3, 4)
-    return [_value(secret).encode().hex(), *encoded]
+    return [value.encode().hex(), *_aligned(value, base64.b64encode, 3, 4)]
 
 
 def _value(secret: Secret) -> str:
     return _ORG.sub("", secret.reveal(), count=1)
 
 
-def _aligned(secret: Secret, encode: Callable[[bytes], bytes], size: int, letters: int) -> list[str]:
+def _aligned(value: str, encode: Callable[[bytes], bytes], size: int, letters: int) -> list[str]:
     """A secret in an encoding that makes `letters` of a group of `size` bytes, in lower case."""
-    data = _value(secret).encode()
+    data = value.encode()
     # In a longer text a secret starts at any of the places in a group, and each encodes it differently.
     encoded = (encode(b" " * lead + data).decode()[-(-lead * letters // size) :] for lead in range(size))
     return [form.rstrip("=")[:-1].lower() for form in encoded]

@@ -260,6 +260,12 @@ def _refreshes(login: LoginResult) -> bool:
     return flow is not None and flow.brings_refresh_token(login.scopes)
 
 
+def _renewed_with_key(login: LoginResult) -> bool:
+    """Whether the Salesforce CLI renews the login with its key; where it does not, its hand-over warns."""
+    flow = registry.find(login.flow)
+    return flow is not None and flow.hands_over_key
+
+
 def farewell(logins: Iterable[LoginResult]) -> list[str]:
     """What became of the tokens."""
     logins = list(logins)
@@ -276,8 +282,7 @@ def farewell(logins: Iterable[LoginResult]) -> list[str]:
             "The Salesforce CLI now stores the consumer secret and the refresh token; ecapipe doesn't. "
             "See the logins with: sf org list auth"
         )
-    # A JWT login is renewed with its key; where it is not, its hand-over warns.
-    if not all(_refreshes(login) or login.flow == "jwt" for login in handed_over):
+    if not all(_refreshes(login) or _renewed_with_key(login) for login in handed_over):
         lines.append(
             "Without a refresh token, the Salesforce CLI received only an access token: that login "
             "ends with its session."

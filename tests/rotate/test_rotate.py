@@ -18,7 +18,7 @@ from render.test_json_schemas import strict
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.rotation_tools import DeliveryPrograms
 from ecapipe.emulator.faults import Fault
-from ecapipe.emulator.org import EmulatedPair, OrgSetup
+from ecapipe.emulator.registration import EmulatedPair, OrgSetup
 from ecapipe.events import ROTATION_STAGES
 from ecapipe.problems.rotation import staged_pair_gone
 from ecapipe.rotate.ports import Ended
