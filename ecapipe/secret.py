@@ -22,6 +22,9 @@ _WORDS: Final = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 _FEW: Final = 32
 """Secrets that are looked for one by one."""
 
+_RUN = re.compile(r"[A-Za-z0-9+/=]{32,}")
+_CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
+
 _LONGEST_PART = 256
 """Bytes of a secret that are searched for."""
 
@@ -34,6 +37,7 @@ _SHAPES = re.compile(
     r"|(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])"  # consumer secret, current form
     r"|3MVG9[\w.]{20,}"  # consumer key: no secret, but not for everybody's eyes either
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]*"  # in PEM
+    r"|(?<=://)[^\s/?#@:]*:[^\s/?#@]+(?=@)"  # name and password in an address
 )
 
 _ORG = re.compile(r"^00D[A-Za-z0-9]{12,15}(?=!.)")
@@ -207,6 +211,11 @@ class _Withheld:
     def spare(self, text: str) -> None:
         self._known_to_all.add(text)
 
+    @property
+    def last(self) -> list[Secret]:
+        """The last few."""
+        return list(dict.fromkeys(reversed(self._secrets.values())))[:_FEW]
+
     def strike(self, text: str) -> str:
         if not self._secrets:
             return text
@@ -280,6 +289,23 @@ def redact(text: str, *secrets: Secret | None) -> str:
     return "".join([*parts, text[position:]])
 
 
+def without_shapes(text: str) -> str:
+    """`text` without what has the shape of a secret as it stands: quick, for what files hold many of."""
+    return _SHAPES.sub(REDACTED, text)
+
+
+def redact_answer(text: str, *secrets: Secret | None) -> str:
+    """`text` that an org chose, as `redact`; and without what the org may know besides (the consumer secrets withheld
+    last), and without long runs of letters and digits, for one encoding may lie in another."""
+    text = redact(text, *secrets, *(each for each in _WITHHELD.last if repeats(text, each)))
+    return _RUN.sub(_random_redacted, text)
+
+
+def _random_redacted(run: re.Match[str]) -> str:
+    # Names and addresses stay what they are, capital, small or digit, for longer than an encoding does.
+    return REDACTED if len(_CLASSES.findall(run[0])) > 0.3 * len(run[0]) else run[0]
+
+
 def repeats(text: str, *secrets: Secret | None) -> bool:
     """Whether `text` holds what `redact` would strike out. Made to be asked of every answer.
 
@@ -301,7 +327,7 @@ def _resembles(lower: str, secrets: Sequence[Secret]) -> bool:
     dense_samples += _base32_samples(dense)
     return any(
         any(map(plain.__contains__, samples)) or any(map(encoded.__contains__, dense_samples))
-        for plain, encoded in map(_joined, secrets)
+        for plain, encoded in map(_joined, map(_value, secrets))
     )
 
 
@@ -359,24 +385,24 @@ def _windows(text: str, size: int) -> Iterator[str]:
 
 # A run asks the same few secrets of every answer.
 @lru_cache(maxsize=256)
-def _joined(secret: Secret) -> tuple[str, str]:
+def _joined(value: str) -> tuple[str, str]:
     """A secret as it stands, and its letters and digits alone, in every form but base32."""
-    plain = "\n".join(_plain(secret))
-    return plain, _dense("".join([plain, *_encodings(secret)]))
+    plain = "\n".join(_plain(value))
+    return plain, _dense("".join([plain, *_encodings(value)]))
 
 
 def _forms(secret: Secret) -> set[str]:
     """What a secret may look like, in lower case."""
     import base64
 
-    encodings = [*_encodings(secret), *_aligned(secret, base64.b32encode, 5, 8)]
-    in_urls = [form.replace("+", "-").replace("/", "_") for form in encodings]
-    return {*_plain(secret), *(form for form in (*encodings, *in_urls) if len(form) > 3)}
-
-
-def _plain(secret: Secret) -> list[str]:
-    """A secret itself, both ways round, and what a query makes of it, in lower case."""
     value = _value(secret)
+    encodings = [*_encodings(value), *_aligned(value, base64.b32encode, 5, 8)]
+    in_urls = [form.replace("+", "-").replace("/", "_") for form in encodings]
+    return {*_plain(value), *(form for form in (*encodings, *in_urls) if len(form) > 3)}
+
+
+def _plain(value: str) -> list[str]:
+    """A secret itself, both ways round, and what a query makes of it, in lower case."""
     plain = [value, value[::-1]]
     if "%" in value or "+" in value:
         plain.append(unquote_plus(value))
@@ -387,21 +413,20 @@ def _plain(secret: Secret) -> list[str]:
     return [_lower(form) for form in plain if form]
 
 
-def _encodings(secret: Secret) -> list[str]:
+def _encodings(value: str) -> list[str]:
     """A secret in hexadecimal, and in base64 in its three alignments, trimmed of padding; in lower case."""
     import base64
 
-    encoded = _aligned(secret, base64.b64encode, 3, 4)
-    return [_value(secret).encode().hex(), *encoded]
+    return [value.encode().hex(), *_aligned(value, base64.b64encode, 3, 4)]
 
 
 def _value(secret: Secret) -> str:
     return _ORG.sub("", secret.reveal(), count=1)
 
 
-def _aligned(secret: Secret, encode: Callable[[bytes], bytes], size: int, letters: int) -> list[str]:
+def _aligned(value: str, encode: Callable[[bytes], bytes], size: int, letters: int) -> list[str]:
     """A secret in an encoding that makes `letters` of a group of `size` bytes, in lower case."""
-    data = _value(secret).encode()
+    data = value.encode()
     # In a longer text a secret starts at any of the places in a group, and each encodes it differently.
     encoded = (encode(b" " * lead + data).decode()[-(-lead * letters // size) :] for lead in range(size))
     return [form.rstrip("=")[:-1].lower() for form in encoded]

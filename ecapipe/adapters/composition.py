@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from ecapipe.adapters.network.opening import Openings
     from ecapipe.login.callbacks import CallbackReply
     from ecapipe.login.salesforce_cli import SalesforceCli
-    from ecapipe.login.signing import KeyReader
     from ecapipe.oauth.dpop import ProofKeys
     from ecapipe.oauth.messages import Request, Response
+    from ecapipe.oauth.signing import KeyReader
     from ecapipe.problems.problem import Problem
     from ecapipe.project.replacements import Substitute
     from ecapipe.project.tree import ProjectTree

@@ -101,8 +101,7 @@ class SfProgram:
             )
         lines: list[str] = []
         expired = threading.Event()
-        # Complaints go to a file: a second pipe, which nobody empties meanwhile, would stop the program when full.
-        with tempfile.TemporaryFile() as errors:
+        with _complaints(command) as errors:
             process = self._start(program, command, errors, piped=stdin is not None, cwd=cwd, variables=variables)
             with process, self._time_limit(process, limit, expired):
                 _feed(process, stdin)
@@ -152,9 +151,9 @@ class SfProgram:
 
         timer = threading.Timer(limit, expire)
         timer.daemon = True
-        timer.start()
         self._running.add(process)
         try:
+            timer.start()
             yield
         finally:
             timer.cancel()
@@ -187,6 +186,16 @@ class SfProgram:
             if name.upper().removeprefix("SFDX_").removeprefix("SF_") not in _DROPPED
         }
         return for_programs | _SET
+
+
+def _complaints(command: Sequence[str]) -> IO[bytes]:
+    """A file: a second pipe, which nobody empties meanwhile, would stop the program when full. Raises `EcapipeError`
+    (SfFailed)."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        reason = f"no temporary file could be made: {error.strerror or error}."
+        raise EcapipeError(sf_failed(command_name(command), reason)) from None
 
 
 def _feed(process: subprocess.Popen[str], secret: Secret | None) -> None:

@@ -48,7 +48,7 @@ _INSTEAD = {
 
 @dataclass(frozen=True, slots=True)
 class RsaKey:
-    """A private RSA key; see `ecapipe.login.signing.PrivateKey`."""
+    """A private RSA key; see `ecapipe.oauth.signing.PrivateKey`."""
 
     open_to_others: bool
     _key: RSAPrivateKey
@@ -144,7 +144,7 @@ def certificate_end(certificate: str) -> str | None:
 
 
 class PemKeys:
-    """Private keys by file: each is read, and its passphrase asked for, once; see `ecapipe.login.signing.KeyReader`.
+    """Private keys by file: each is read, and its passphrase asked for, once; see `ecapipe.oauth.signing.KeyReader`.
 
     `variable` reads a credential variable of the environment.
     """

@@ -24,7 +24,7 @@ from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.render import listings
+from ecapipe.render import finding_list
 
 if TYPE_CHECKING:
     from ecapipe.check.inspection import CheckResult
@@ -187,5 +187,5 @@ def _finish(
     # Standard error has told of lost reports already; the JSON document has not.
     if session.json:
         warnings += unwritten
-    lines = listings.findings(result.findings, len(result.apps), flags.length, session.screen)
+    lines = finding_list.findings(result.findings, len(result.apps), flags.length, session.screen)
     return session.finish(document, lines, status or int(bool(unwritten)), warnings)

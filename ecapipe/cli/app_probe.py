@@ -18,7 +18,7 @@ from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, Sec
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.problems.problem import INTERRUPTED
-from ecapipe.render import listings
+from ecapipe.render import finding_list
 
 
 @command_flags
@@ -84,7 +84,7 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
     ]
     return session.finish(
         lambda: results.AppProbe.of(result.found.facts, result.apps, result.verdicts),
-        listings.verdicts(result.verdicts, flags.length, session.screen),
+        finding_list.verdicts(result.verdicts, flags.length, session.screen),
         INTERRUPTED if session.interrupts.came else report.probe_status(result.verdicts, strict=strict),
         [*result.notices, *unclear],
     )

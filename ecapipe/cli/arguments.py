@@ -24,7 +24,8 @@ Parameter = Any
 _NAME: Final = r"\w[\w .-]{0,79}"
 _HOST: Final = r"(?:https?://)?(?:\[[0-9a-f:]{2,39}\]|[\w.*-]{1,253})(?::[0-9]{1,5})?"
 _USERNAME: Final = r"\w[\w.+'&%-]{0,79}(?:@[\w.-]{1,80})?"
-_PATH: Final = r"[^!$<>^`|*?\"]{1,400}"
+_PATH: Final = r"(?!.*://)[^!$<>^`|*?\"]{1,400}"
+"""Not an address, which may have a password in it."""
 _NUMBER: Final = r"-?[0-9.]{0,10}[a-z]{0,10}"
 
 _WORD, _FLAG, CHOICE = "word", "flag", "choice"
@@ -85,13 +86,12 @@ def presentable(words: Sequence[str], parameters: Iterable[Parameter]) -> list[s
 
 
 def conceal(problem: Problem, words: Sequence[str]) -> Problem:
-    """`problem` without what may be a secret in `words`, the command line that it is about."""
+    """`problem` without what may be a secret in `words`, the command line that it is about, and what has the shape of
+    one, wherever it comes from."""
     # An interrupt says nothing of the command line, and comes while commands are being loaded.
     if problem.kind is interrupted:
         return problem
     hidden = _hidden(tuple(words))
-    if not hidden:
-        return problem
     message, *actions = (_without(text, hidden) for text in (problem.message, *problem.actions))
     file = problem.file and _without(problem.file, hidden)
     return replace(problem, message=message, actions=tuple(actions), file=file)
@@ -169,7 +169,8 @@ def has_form(value: str, kind: str) -> bool:
 
 
 def _looks_secret(value: str) -> bool:
-    """Whether a value holds something random, or a key."""
+    """Whether a value holds something random, or a key; of an address with a password the rest counts."""
+    value = re.sub(r"(?<=://)[^/]*@", "", value)
     if redact(value) != value or _FIRST_LINE.search(value) or any(map(_looks_random, _RUN.findall(value))):
         return True
     return any(len(_CLASSES.findall(line)) > 0.4 * len(line) for line in _LINE.findall(value))

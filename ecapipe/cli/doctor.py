@@ -14,6 +14,7 @@ from ecapipe.cli.documents import results
 from ecapipe.cli.options import CommonFlags, NoProjectConfig, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.credentials import sources
+from ecapipe.documents import health
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import apps, discovery
 from ecapipe.project.apps import App
@@ -65,6 +66,7 @@ def doctor(session: CommandSession, flags: DoctorFlags) -> int:
         checkup.callbacks(urls, world.listen),
         checkup.state_directory(session.environment),
     ]
+    checks = [health.redacted(each) for each in checks]
     status = int(any(each.state == "fail" for each in checks))
     return session.finish(
         lambda: results.Doctor.of(checks), listings.checkup(checks, flags.length, session.screen), status

@@ -23,8 +23,8 @@ from ecapipe.credentials.sources import Chain, Scope, first_value
 from ecapipe.oauth.flows import jwt
 from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
 from ecapipe.oauth.scopes import SCOPE_NAMES
-from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
+from ecapipe.problems.sign_in import emulator_cannot_listen
 from ecapipe.problems.usage import usage_error
 from ecapipe.project import discovery, metadata
 from ecapipe.project.apps import App
@@ -36,7 +36,7 @@ from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
     from ecapipe.emulator.faults import Fault
-    from ecapipe.emulator.org import RegisteredApp
+    from ecapipe.emulator.registration import RegisteredApp
     from ecapipe.emulator.server import Emulator
 
 DEFAULT_PORT = 8717
@@ -148,7 +148,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none. An org
     has a secret for every app that needs one: one that the project does not tell is made up.
     """
-    from ecapipe.emulator.org import RegisteredApp
+    from ecapipe.emulator.registration import RegisteredApp
 
     found = discovery.discover(project, world)
     apps = found.apps

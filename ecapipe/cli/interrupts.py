@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -26,6 +27,10 @@ _FATAL_NAMES: Final = (
 _FATAL: Final = tuple(number for number in signal.Signals if number.name in _FATAL_NAMES)
 """Other signals that end a program at once, and can be deferred."""
 
+_PATIENCE: Final = 20
+"""How often, ten times a second, a stream may be found without room after a signal; containers are killed after ten
+seconds."""
+
 
 class Interrupts:
     """Turns the first signal into one `KeyboardInterrupt`, at a moment that leaves displays and reports whole.
@@ -40,6 +45,7 @@ class Interrupts:
         self._call: Callable[[], None] | None = None
         self._terminals: list[int] = []
         self._taken: list[signal.Signals] = []
+        self._watching = self._over = self._unread = False
         self._number: int = signal.SIGINT
         self._report_unraisable = sys.unraisablehook
 
@@ -121,15 +127,57 @@ class Interrupts:
                     signal.raise_signal(pending[0])
 
     def retire(self) -> None:
-        """From here on a signal does nothing: the work is over, and its end is reported once."""
+        """From here on a signal interrupts nothing: the work is over, and its end is reported once, to whoever
+        reads."""
+        for number in self._taken:
+            signal.signal(number, self._note)
+
+    def end(self, status: int) -> int:
+        """Everything is written; the exit status, which tells of what nobody read after a signal."""
+        self._over = True
+        # Not a function, which the interpreter gives up before the process ends.
         for number in self._taken:
             signal.signal(number, signal.SIG_IGN)
+        from ecapipe.problems.problem import INTERRUPTED
+
+        return INTERRUPTED if self._unread else status
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._number = number
+        if not self._watching:
+            self._watching = True
+            start_new_thread(self._watch, ())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         # Before anything is written: SIGHUP means that the terminal is gone.
         self._leave_terminals()
-        self._number = number
-        self.interrupt()
+        self._note(number, frame)
+        if _starts_child(frame):
+            self._send_again()
+        else:
+            self.interrupt()
+
+    def _watch(self) -> None:
+        """Put the null device in the place of a stream that nobody reads, unless it takes a piece now and then: a
+        write to it would wait for ever, whatever signals come."""
+        import threading
+        import time
+
+        from ecapipe.render.text import OUTPUT
+
+        looks, pieces = {1: 0, 2: 0}, 0
+        while not self._over:
+            for stream in looks:
+                waits = OUTPUT.pieces == pieces and not _has_room(stream)
+                looks[stream] = looks[stream] + 1 if waits else 0
+                if looks[stream] == _PATIENCE:
+                    self._unread = True
+                    discard(stream)
+                    # The system goes on with a write only if a signal breaks it off.
+                    for thread in threading.enumerate():
+                        _wake(thread.ident, self._number)
+            pieces = OUTPUT.pieces
+            time.sleep(0.1)
 
     def _raise_again(self, lost: UnraisableHookArgs) -> None:
         """Where Python calls us on the side, as when an object goes, it takes what is raised for a mishap of no
@@ -137,9 +185,12 @@ class Interrupts:
         if not isinstance(lost.exc_value, KeyboardInterrupt):
             self._report_unraisable(lost)
             return
+        self.came = False
+        self._send_again()
+
+    def _send_again(self) -> None:
         from threading import Timer
 
-        self.came = False
         Timer(0.01, resend, (self._number,)).start()
 
     def _leave_terminals(self) -> None:
@@ -148,7 +199,37 @@ class Interrupts:
         for stream in self._terminals[:]:
             if not os.isatty(stream):
                 self._terminals.remove(stream)
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+                discard(stream)
+
+
+def discard(stream: int) -> None:
+    """Put the null device in the place of a stream."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream)
+    os.close(null)
+
+
+def _has_room(stream: int) -> bool:
+    """Whether a stream takes something, or fails, at once; Windows does not tell."""
+    if sys.platform != "win32":
+        from select import POLLOUT, poll
+
+        room = poll()
+        room.register(stream, POLLOUT)
+        return bool(room.poll(0))
+    return True
+
+
+def _wake(thread: int | None, number: int) -> None:
+    if thread is not None and sys.platform != "win32":
+        signal.pthread_kill(thread, number)
+
+
+def _starts_child(frame: FrameType | None) -> bool:
+    """Whether a program is being started, which would run on unknown if that were interrupted."""
+    while frame and not (frame.f_code.co_name == "__init__" and frame.f_globals.get("__name__") == "subprocess"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def resend(number: int, *, windows: bool = sys.platform == "win32") -> None:
@@ -164,4 +245,5 @@ def resend(number: int, *, windows: bool = sys.platform == "win32") -> None:
 def _answer() -> None:
     """Not through a stream, which the signal may have found at work."""
     with suppress(OSError):
-        os.write(2, b"Stopping...\n")
+        if _has_room(2):
+            os.write(2, b"Stopping...\n")

@@ -18,7 +18,8 @@ from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.exchange.sending import prove
-from ecapipe.problems.oauth import token_refused, user_info_refused
+from ecapipe.problems.api import user_info_refused
+from ecapipe.problems.oauth import token_refused
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
 from ecapipe.problems.storage import login_not_bound
 from ecapipe.problems.usage import bug, interrupted

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ecapipe import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ecapipe.cli.interrupts import Interrupts
+
+_QUICK: tuple[list[str], ...] = (
+    *([], ["-h"], ["--help"]),
+    *(["--version"], ["--version", "--verbose"], ["--verbose", "--version"]),
+)
+"""Command lines that need no command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,8 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     _fill_closed_streams()
+    # What people wait for at the prompt comes first, and needs neither typer nor a session.
+    if "_ECAPIPE_COMPLETE" not in os.environ and words in _QUICK:
+        return _end(words, lambda: _run_quick(words))
+    from ecapipe.cli.interrupts import Interrupts
+
+    interrupts = Interrupts()
+    return interrupts.end(_end(words, lambda: _run(words, interrupts)))
+
+
+def _end(words: list[str], run: Callable[[], int]) -> int:
+    """Run, and write what is left to be written; the exit status."""
     try:
-        status = _run(words)
+        status = run()
         # Here rather than at exit, where a failure could no longer change the exit status.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -75,29 +96,25 @@ def _fail_interrupted(words: list[str]) -> int:
         return 1
 
 
-def _run(words: list[str]) -> int:
-    # What people wait for at the prompt comes first, and needs neither typer nor a session.
-    completes = "_ECAPIPE_COMPLETE" in os.environ
-    if words == ["--version"] and not completes:
+def _run_quick(words: list[str]) -> int:
+    if words == ["--version"]:
         sys.stdout.write(f"ecapipe {__version__}\n")
-        return 0
-    if sorted(words) == ["--verbose", "--version"] and not completes:
+    elif "--version" in words:
         from ecapipe.cli import version
         from ecapipe.render import text
 
         text.write(sys.stdout, version.details())
-        return 0
-    if words in ([], ["-h"], ["--help"]) and not completes:
+    else:
         from ecapipe.cli import help
 
         sys.stdout.write("\n".join(help.overview(full=words == ["--help"])) + "\n")
-        return 0
-    from ecapipe.cli.interrupts import Interrupts
+    return 0
 
-    interrupts = Interrupts()
+
+def _run(words: list[str], interrupts: Interrupts) -> int:
     # Before other imports, which take long enough for somebody to press Ctrl-C.
     interrupts.install()
-    if completes:
+    if "_ECAPIPE_COMPLETE" in os.environ:
         status = _complete(words)
     elif words[0] in ("--show-completion", "--install-completion"):
         status = _set_up_completion(words)
@@ -105,7 +122,7 @@ def _run(words: list[str]) -> int:
         from ecapipe.cli import root
 
         status = root.main(words, interrupts)
-    # The end is said: nothing may add to it while the interpreter shuts down.
+    # The end is said: nothing may add to it.
     interrupts.retire()
     return status
 

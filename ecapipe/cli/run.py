@@ -22,11 +22,9 @@ from ecapipe.cli.run_output import RunOutput
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
 from ecapipe.documents.recorded_runs import RecordedRun
-from ecapipe.login import plan as login_plan
 from ecapipe.login.options import LoginOptions
 from ecapipe.oauth.flows import registry
-from ecapipe.oauth.flows.jwt import JWT
-from ecapipe.oauth.flows.web import WEB
+from ecapipe.oauth.flows.jwt import JWT, require_audience
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
@@ -104,9 +102,8 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     project = flags.select_project(environment, flags.name)
     orgs = options.select_orgs(environment, flags, flags.username)
     world = _build_world(flags, session, orgs.batch)
-    login = _login_options(
-        flags, session, attended=world.person and (flags.flow or registry.AUTO) in (registry.AUTO, WEB.name)
-    )
+    flows = registry.leads_to(flags.flow or registry.AUTO)
+    login = _login_options(flags, session, attended=world.person and any(flow.attended for flow in flows))
     reports = report_files.parse(session, COMMAND, flags.report_to, project, world.tree)
     with ExitStack() as stack:
         if flags.emulator:
@@ -169,7 +166,7 @@ def _login_options(flags: RunFlags, session: CommandSession, *, attended: bool) 
     environment = session.environment
     audience = environment.get("SF_AUDIENCE_URL")
     if flags.flow and flags.flow.value == JWT.name:
-        login_plan.require_audience(audience)
+        require_audience(audience)
     return LoginOptions(
         flow=(flags.flow or registry.AUTO),
         callback=(flags.callback or Callback.auto).value,

@@ -27,7 +27,6 @@ from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
 from ecapipe.events import APP_STAGES, AUTHORIZE, DISCOVER, RUN_STAGES, VERIFY
 from ecapipe.oauth.flows import registry
-from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.run.workers import CONCURRENCY
 
 COMMAND: Final = "ecapipe run"
@@ -293,7 +292,7 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
         "--verbose": flags.verbose,
     }
     usage = {name: name for name, used in in_use.items() if used}
-    if flags.flow not in (None, registry.AUTO, JWT.name):
+    if not any(flow.signs for flow in registry.leads_to(flags.flow or registry.AUTO)):
         usage["--flow"] = f"--flow {flags.flow}"
     if flags.until is not None and flags.until.value != VERIFY.name:
         usage["before verify"] = "--until"

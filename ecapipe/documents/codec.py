@@ -58,6 +58,15 @@ def encode(document: Document) -> bytes:
         return json.dumps(builtins(document)).encode()
 
 
+def indented(document: object) -> str:
+    """What `json.dumps` writes with an indent of two: that leaves its C code for it."""
+    line = json.dumps(document)
+    try:
+        return msgspec.json.format(line)
+    except msgspec.DecodeError:  # a name from a file may hold half of a surrogate pair
+        return json.dumps(document, indent=2)
+
+
 def of(source: object, kind: type[T], /, **more: object) -> T:
     """A document or dataclass of `kind`, with each member from `more`, or from the attribute of `source` of the same
     name."""

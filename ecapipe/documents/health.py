@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ecapipe.problems.problem import Problem
+from ecapipe.secret import redact
 
 State = Literal["ok", "warn", "fail"]
 STATES: tuple[State, ...] = ("ok", "warn", "fail")
@@ -43,3 +44,9 @@ class Stored:
 def of_problem(name: str, state: State, problem: Problem, *details: str) -> Check:
     """The problem that a command would fail with, as a check."""
     return Check(name, state, problem.message, actions=problem.actions, details=details)
+
+
+def redacted(check: Check) -> Check:
+    """The same without secrets: variables may hold anything."""
+    actions, details = (tuple(map(redact, texts)) for texts in (check.actions, check.details))
+    return Check(check.name, check.state, redact(check.message), actions, details)

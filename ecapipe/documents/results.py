@@ -31,6 +31,7 @@ from ecapipe.documents.run_document import (
 from ecapipe.documents.run_document import Stage as RunStage
 from ecapipe.documents.run_states import RunCommand, RunState
 from ecapipe.events import ROTATION_STAGES, VariableState
+from ecapipe.oauth.flows.registry import UNATTENDED
 from ecapipe.problems.problem import Category
 from ecapipe.protect.scanners import TOOLS
 
@@ -278,6 +279,10 @@ class RotationFailure(Failure, kw_only=True):
     stage: RotationStageName
 
 
+PROOFS = ("introspect", *(flow.name for flow in UNATTENDED))
+ProofName = Annotated[str, Meta(extra_json_schema={"enum": list(PROOFS)})]
+
+
 class Rotated(Document, kw_only=True):
     """What came of the rotation of an app in an org."""
 
@@ -290,7 +295,7 @@ class Rotated(Document, kw_only=True):
     ]
     delivered: Annotated[Sequence[str], Meta(description="Which field was delivered, and where.")]
     proved: Annotated[
-        Sequence[Literal["introspect", "client-credentials", "jwt"]],
+        Sequence[ProofName],
         Meta(description="How it was proved that the org accepts the new pair."),
     ]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ecapipe.emulator import clients, jws
-from ecapipe.emulator.org import EmulatedOrg, RegisteredApp
+from ecapipe.emulator.org import EmulatedOrg
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.emulator.wire import OAuthError
 
 LONGEST: Final = 180.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlencode
 
-from ecapipe.emulator.org import Authorization, EmulatedOrg, RegisteredApp
+from ecapipe.emulator.org import Authorization, EmulatedOrg
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.emulator.wire import OAuthError, Parameters
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")

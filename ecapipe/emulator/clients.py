@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from urllib.parse import unquote_plus
 
-from ecapipe.emulator.org import EmulatedOrg, RegisteredApp
+from ecapipe.emulator.org import EmulatedOrg
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.emulator.wire import OAuthError, Parameters
 from ecapipe.secret import Secret
 

@@ -6,15 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
-from ecapipe.emulator.org import (
-    EmulatedConsumer,
-    EmulatedOrg,
-    EmulatedUser,
-    RegisteredApp,
-    Staged,
-    full_id,
-    timestamp,
-)
+from ecapipe.emulator.org import EmulatedConsumer, EmulatedOrg, EmulatedUser, Staged, full_id, timestamp
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.emulator.wire import Call, Parameters, RestError
 from ecapipe.secret import Secret
 

@@ -20,7 +20,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ecapipe.emulator import faults, site, tls, visitor
 from ecapipe.emulator.faults import Fault, Plan
-from ecapipe.emulator.org import EmulatedOrg, OrgSetup, RegisteredApp
+from ecapipe.emulator.org import EmulatedOrg
+from ecapipe.emulator.registration import OrgSetup, RegisteredApp
 from ecapipe.emulator.wire import Call, Parameters
 
 _TRIES = 20

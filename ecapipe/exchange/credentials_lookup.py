@@ -25,7 +25,7 @@ from ecapipe.problems.credentials import (
 )
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
-from ecapipe.secret import Secret, mask, redact
+from ecapipe.secret import Secret, mask
 
 MAX_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""
@@ -117,15 +117,15 @@ class CredentialsLookup:
         secret = credentials_api.secret(response, org, bearer, consumer)
         if secret is None:
             raise session.error(rest_secret_withheld(app.name, org.host, credentials_api.PERMISSIONS))
-        return FetchedPair(consumer.key, secret, org.host, self._notice(app, app_id, consumer, session, secret))
+        return FetchedPair(consumer.key, secret, org.host, self._notice(app, app_id, consumer, session))
 
-    def _notice(self, app: App, app_id: str, consumer: Consumer, session: _Session, secret: Secret) -> str | None:
+    def _notice(self, app: App, app_id: str, consumer: Consumer, session: _Session) -> str | None:
         """What people have to know of the pair that is to replace this one."""
         try:
             pair = self._staged_pair(app_id, consumer, session)
         except EcapipeError as error:
             # The secret is there all the same, so that a sentence does.
-            reason = redact(error.problem.message, secret)
+            reason = error.problem.message
             return f"ecapipe could not check whether a second key and secret of {app.name} are staged: {reason}"
         if pair is None:
             return None

@@ -13,8 +13,8 @@ from ecapipe.events import Subject
 from ecapipe.oauth import authorize
 from ecapipe.oauth.authorize import AuthorizationRequest, UnmatchedResponse
 from ecapipe.oauth.flows.web import AuthorizationCode
-from ecapipe.problems.oauth import nobody_to_ask
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.sign_in import nobody_to_ask
 
 # Ports are imported by every command, the modules of their types are not: start-up stays fast.
 if TYPE_CHECKING:

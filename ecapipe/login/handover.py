@@ -14,7 +14,7 @@ from ecapipe.login.ports import LoginAccess
 from ecapipe.login.revocation import revoke
 from ecapipe.login.target import Target
 from ecapipe.login.tracker import StageWork
-from ecapipe.oauth.flows.jwt import JWT
+from ecapipe.oauth.flows import registry
 from ecapipe.oauth.scopes import brings_refresh_token
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs.hosts import is_my_domain
@@ -246,7 +246,8 @@ def hand_over(
             default=options.set_default,
             replace_alias=options.replace_alias,
         )
-        if login.flow == JWT.name and not handover.lasting:
+        flow = registry.find(login.flow)
+        if flow and flow.hands_over_key and not handover.lasting:
             handover = replace(handover, key_file=_key_file(options, world, work))
         # Only these hold more than an access token, which is all that takes the place of another then.
         earlier = {each.username.casefold() for each in world.sf.logins() if each.method != "token"}
@@ -271,7 +272,7 @@ def hand_over(
 
 
 def _key_file(options: LoginOptions, world: LoginAccess, work: StageWork) -> str | None:
-    """The private key of a JWT login, if the Salesforce CLI can renew the login with it; `work` says why not."""
+    """The private key of the login, if the Salesforce CLI can renew the login with it; `work` says why not."""
     reason = world.sf.key_obstacle(options.key_file) if options.key_file else "the private key is not in a file"
     if reason is None:
         return options.key_file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,16 +15,15 @@ from ecapipe.login.options import LoginOptions
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.target import LoginPlan, Target, UnattendedPlan, WebPlan
 from ecapipe.login.tracker import EndEarly, StageWork
-from ecapipe.oauth.flows.client_credentials import ClientCredentials, ClientCredentialsFlow
-from ecapipe.oauth.flows.flow import Means
-from ecapipe.oauth.flows.jwt import JWT, JwtBearer, JwtFlow, certificate, sign_assertion
+from ecapipe.oauth.flows import registry
+from ecapipe.oauth.flows.flow import Means, UnattendedFlow
+from ecapipe.oauth.flows.plans import GrantInput
 from ecapipe.oauth.flows.registry import AUTO, AnyFlow, allowed_by, choose_flow, uses_key
 from ecapipe.oauth.flows.web import WebFlow, choose_callback
 from ecapipe.oauth.scopes import scopes_to_hand_over, scopes_to_request, scopes_to_save
-from ecapipe.orgs.org import Org, assertion_audience
-from ecapipe.problems.credentials import jwt_username_missing
-from ecapipe.problems.problem import EcapipeError, command
-from ecapipe.problems.usage import not_one_default, usage_error
+from ecapipe.orgs.org import Org
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import not_one_default
 from ecapipe.project.apps import App
 
 
@@ -51,26 +49,37 @@ def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan
     plan = _plan_flow(flow, target, options, world)
     if isinstance(plan, UnattendedPlan) and org_options.scopes:
         unused = f"The scopes asked for aren't sent: with the {flow.title} flow the org grants those of the app."
-        plan = replace(plan, doubts=(*plan.doubts, unused))
+        plan = replace(plan, grant=replace(plan.grant, doubts=(*plan.grant.doubts, unused)))
     # Made for each login, and for no dry run: the library that makes keys takes its time to load.
     return replace(plan, new_key=world.proof_keys.new) if bound else plan
 
 
 def _plan_flow(flow: AnyFlow, target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan:
     match flow:
-        case ClientCredentialsFlow():
-            return UnattendedPlan(flow, lambda ahead: ClientCredentials())
-        case JwtFlow():
-            return _jwt_plan(target, options.key_file or "", options.audience, world)
         case WebFlow():
             return _web_plan(target, options, world)
+        case UnattendedFlow():
+            return UnattendedPlan(flow, flow.plan(_grant_input(target, options, world)))
+
+
+def _grant_input(target: Target, options: LoginOptions, world: LoginAccess) -> GrantInput:
+    return GrantInput(
+        target.app,
+        target.org,
+        target.credentials.consumer_key,
+        options.key_file,
+        options.audience,
+        lambda path: world.keys(path, world.ask),
+        world.clock.utc,
+        world.random_bytes,
+    )
 
 
 def needs_no_secret(app: App, org: Org | None, options: LoginOptions) -> bool:
-    """Whether `app` will log in with a private key, so that no consumer secret is needed."""
+    """Whether the login of `app` will need no consumer secret."""
     if org:
         options = options.of(org)
-    return uses_key(app, options.flow, options.key_file is not None)
+    return registry.needs_no_secret(app, options.flow, options.key_file is not None)
 
 
 def _web_plan(target: Target, options: LoginOptions, world: LoginAccess) -> WebPlan:
@@ -78,44 +87,17 @@ def _web_plan(target: Target, options: LoginOptions, world: LoginAccess) -> WebP
     # A browser that cannot be opened from here may run on another machine, which no loopback address reaches.
     local = world.local_browser and not (org.browser and opener(org, world) is None)
     callback, redirect_uri = choose_callback(app, org_options.callback, local)
+    return WebPlan(callback, redirect_uri, _scopes(app, options, org_options.scopes))
+
+
+def _scopes(app: App, options: LoginOptions, chosen: str | None) -> str | None:
+    """The scopes that a user is asked to approve: those `chosen` for the org, or the app's."""
     if options.hand_over:
-        return WebPlan(callback, redirect_uri, scopes_to_hand_over(app, org_options.scopes))
+        return scopes_to_hand_over(app, chosen)
     # Scopes of the command line are taken as they are; those of an org file get what a saved login needs.
     if options.keep and options.scopes is None:
-        return WebPlan(callback, redirect_uri, scopes_to_save(app, org_options.scopes))
-    return WebPlan(callback, redirect_uri, org_options.scopes or scopes_to_request(app))
-
-
-def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginAccess) -> UnattendedPlan:
-    app, org, credentials = target.app, target.org, target.credentials
-    username = org.username
-    if username is None:
-        raise EcapipeError(jwt_username_missing(app.name, org.name))
-    require_audience(audience)
-    audience = audience or assertion_audience(org)
-    # The passphrase, if the key has one, is asked for here, before anything is sent.
-    key = world.keys(key_file, world.ask)
-    doubts = []
-    if key.open_to_others:
-        doubts.append(f"Other users of this machine can read the private key: {command('chmod 600', key_file)}")
-    public = certificate(app)
-    if app.settings and public is None:
-        doubts.append(f"The settings of {app.name} contain no certificate. Some orgs omit it from a retrieve.")
-    elif public and (doubt := key.doubt(public, world.clock.utc())):
-        doubts.append(f"The certificate in the settings of {app.name} {doubt}.")
-
-    def sign(ahead: float) -> JwtBearer:
-        at = now(world) + ahead
-        return sign_assertion(credentials.consumer_key, username, audience, key.sign, at, world.random_bytes)
-
-    facts = {"audience": audience, "username": username, "keyFile": key_file}
-    return UnattendedPlan(JWT, sign, facts, tuple(doubts))
-
-
-def require_audience(audience: str | None) -> None:
-    """Raises `EcapipeError` (UsageError) for one that is no URL."""
-    if audience is not None and not re.fullmatch(r"https?://[!-~]+", audience):
-        raise EcapipeError(usage_error("SF_AUDIENCE_URL is not a URL.", "ecapipe run"))
+        return scopes_to_save(app, chosen)
+    return chosen or scopes_to_request(app)
 
 
 def expect_to_hand_over(orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> None:
@@ -135,7 +117,8 @@ def doubts(app: App, orgs: Sequence[Org], options: LoginOptions, world: LoginAcc
     lasting = [flow for flow in allowed_by(app) if flow.refreshes]
     if not options.hand_over or not lasting:
         return []
-    asked = {options.of(org).flow for org in orgs if not needs_no_secret(app, org, options)}
+    has_key = options.key_file is not None
+    asked = {flow for org in orgs if not uses_key(app, flow := options.of(org).flow, has_key)}
     if AUTO in asked and world.person:
         asked |= {flow.name for flow in lasting}
     if asked.isdisjoint(flow.name for flow in lasting):
@@ -158,8 +141,8 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
     if plan.flow.attended and target.org.browser:
         work.facts["browser"] = target.org.browser
     work.facts |= {"flow": plan.flow.name, "host": target.org.host, **plan.facts}
-    if isinstance(plan, UnattendedPlan) and plan.doubts:
-        work.facts["doubts"] = list(plan.doubts)
+    if isinstance(plan, UnattendedPlan) and plan.grant.doubts:
+        work.facts["doubts"] = list(plan.grant.doubts)
     if plan.new_key:
         work.facts["tokenType"] = "DPoP"
     if options.dry_run:

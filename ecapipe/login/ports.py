@@ -10,8 +10,8 @@ from ecapipe.saved.ports import StoreAccess
 
 if TYPE_CHECKING:
     from ecapipe.login.salesforce_cli import SalesforceCli
-    from ecapipe.login.signing import KeyReader
     from ecapipe.oauth.dpop import ProofKeys
+    from ecapipe.oauth.signing import KeyReader
     from ecapipe.secret import Secret
 
 

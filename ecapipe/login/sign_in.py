@@ -11,7 +11,7 @@ from ecapipe.login.target import Target, WebPlan
 from ecapipe.oauth import authorize
 from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.orgs.org import error_at
-from ecapipe.problems.oauth import auth_timeout_error
+from ecapipe.problems.sign_in import auth_timeout_error
 
 
 def sign_in(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.events import Subject
 from ecapipe.oauth.dpop import ProofKey
-from ecapipe.oauth.flows.registry import UnattendedFlow
+from ecapipe.oauth.flows.flow import UnattendedFlow
+from ecapipe.oauth.flows.plans import GrantPlan
 from ecapipe.oauth.flows.web import WEB, Callback, WebFlow
-from ecapipe.oauth.grants import Grant
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
@@ -35,6 +35,10 @@ class WebPlan:
         return {"callback": self.callback, "redirectUri": self.redirect_uri, "scopes": scopes}
 
     @property
+    def brings_refresh_token(self) -> bool:
+        return self.scopes is not None and self.flow.brings_refresh_token(self.scopes.split())
+
+    @property
     def listens(self) -> str | None:
         """The address to listen on, if any."""
         if self.callback == "listen":
@@ -44,17 +48,20 @@ class WebPlan:
 
 @dataclass(frozen=True, slots=True)
 class UnattendedPlan:
-    """The plan of a login without a person.
-
-    `grant` makes its grant, which may be valid for minutes only; its argument is by how many seconds the org's clock
-    is ahead. `facts` are those of the plan, `doubts` sentences about it.
-    """
+    """The plan of a login without a person, and of its grant."""
 
     flow: UnattendedFlow
-    grant: Callable[[float], Grant]
-    facts: Mapping[str, object] = field(default_factory=dict)
-    doubts: tuple[str, ...] = ()
+    grant: GrantPlan
     new_key: NewKey | None = None
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return self.grant.facts
+
+    @property
+    def brings_refresh_token(self) -> bool:
+        # It asks for no scopes.
+        return self.flow.brings_refresh_token(())
 
 
 LoginPlan = WebPlan | UnattendedPlan

@@ -69,11 +69,11 @@ def request_token(
 
     # A function, so that an assertion is signed anew for each request: it is valid for minutes only.
     def request() -> Request:
-        attempts.append(source.grant(ahead) if isinstance(source, UnattendedPlan) else source)
+        attempts.append(source.grant.make(ahead) if isinstance(source, UnattendedPlan) else source)
         return tokens.request(attempts[-1], target.credentials, target.org, key)
 
     if isinstance(source, UnattendedPlan):
-        work.warnings += source.doubts
+        work.warnings += source.grant.doubts
     # A failure may have spent a code: it is sent again only when nothing was sent, or after an answer that settling
     # explains.
     repeatable = isinstance(source, UnattendedPlan) or source.repeatable

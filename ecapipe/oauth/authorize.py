@@ -57,11 +57,15 @@ class AuthorizationRequest:
     code_verifier: Secret
     authorize_url: str
     consumer_secret: Secret | None = None
-    """The org knows it, and might repeat it."""
     scopes: str | None = None
     """Those that were asked for; None for all of the app."""
     key: ProofKey | None = None
     """The code, and then the token, are bound to it."""
+
+    @property
+    def secrets(self) -> tuple[Secret | None, ...]:
+        """What the org may repeat."""
+        return self.code_verifier, self.consumer_secret
 
 
 class UnmatchedResponse(Exception):
@@ -131,8 +135,9 @@ def match_redirect(
 
 def _refusal(login: AuthorizationRequest, error: str, description: str) -> EcapipeError:
     app, scopes = login.app, login.scopes
-    secrets = login.code_verifier, login.consumer_secret
-    return refusal(error, description, login.org.host, None, *secrets, place="authorize", app=app, scopes=scopes)
+    return refusal(
+        error, description, login.org.host, None, *login.secrets, place="authorize", app=app, scopes=scopes
+    )
 
 
 def _parse_query(query: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, parse_qs, unquote_plus, urljoin, urlsplit
 from ecapipe.oauth import messages
 from ecapipe.oauth.authorize import AuthorizationRequest, same_address, same_origin
 from ecapipe.oauth.messages import Request, Response
-from ecapipe.oauth.refusals import CODES, at, one_line, refusal
+from ecapipe.oauth.refusals import CODES, at, one_line, refusal, words_of_org
 from ecapipe.problems.oauth import (
     access_denied,
     app_not_found_in_org,
@@ -100,12 +100,13 @@ def read(response: Response, login: AuthorizationRequest) -> None:
 
 def _refusal(code: str, description: str, *, status: int, login: AuthorizationRequest) -> EcapipeError:
     host, app, scopes = login.org.host, login.app, login.scopes
-    error = refusal(code, description, host, status, login.code_verifier, place="authorize", app=app, scopes=scopes)
+    secrets = login.secrets
+    error = refusal(code, description, host, status, *secrets, place="authorize", app=app, scopes=scopes)
     problem = error.problem
     if problem.kind in _PASSING:
         return error
     if problem.kind is access_denied:  # nobody was there to press Deny
-        refused = replace(oauth_refused(host, code, one_line(description)), oauth_error=code)
+        refused = replace(oauth_refused(host, code, words_of_org(description, *secrets)), oauth_error=code)
         error = at(refused, host, status)
     return ProbeRefusal(error, _PARTS.get(problem.kind))
 

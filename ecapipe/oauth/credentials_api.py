@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 
 from ecapipe.oauth import messages
 from ecapipe.oauth.messages import Request, Response
-from ecapipe.oauth.refusals import RESOURCE_CODES, refusal
+from ecapipe.oauth.refusals import RESOURCE_CODES, refusal, words_of_org
 from ecapipe.orgs.org import Org
 from ecapipe.problems.credentials import rest_permission_missing, rest_refused, rest_session_refused, rest_switch_off
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.secret import Secret, redact
+from ecapipe.secret import Secret, withhold
 
 VERSION: Final = "65.0"
 """The first API version with staged credentials; every org has a later one."""
@@ -162,8 +162,7 @@ def secret(response: Response, org: Org, bearer: Secret, consumer: Consumer) -> 
     members = _members(response, org, bearer)
     if members.get("key") != consumer.key:
         raise messages.unexpected(response, org.host, "it is for another consumer key")
-    value = _text(response, org, members, "secret", _SECRET)
-    return Secret(value) if value else None
+    return _secret(response, org, members)
 
 
 def staging(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Request:
@@ -194,7 +193,6 @@ def _staged_pair(response: Response, org: Org, members: messages.Members) -> Sta
     key = _text(response, org, members, "key", _KEY)
     if not key:
         return None
-    value = _text(response, org, members, "secret", _SECRET)
     return StagedPair(
         key,
         until=_text(response, org, members, "expirationDate", _TIME),
@@ -202,8 +200,17 @@ def _staged_pair(response: Response, org: Org, members: messages.Members) -> Sta
         state=_text(response, org, members, "state", _NAME),
         created=_text(response, org, members, "createdDate", _TIME),
         created_by=_creator(members.get("createdBy")),
-        secret=Secret(value) if value else None,
+        secret=_secret(response, org, members),
     )
+
+
+def _secret(response: Response, org: Org, members: messages.Members) -> Secret | None:
+    """A secret, which the org may repeat from now on."""
+    value = _text(response, org, members, "secret", _SECRET)
+    if not value:
+        return None
+    withhold(secret := Secret(value))
+    return secret
 
 
 def _creator(value: object) -> str:
@@ -263,14 +270,8 @@ def _error(response: Response, bearer: Secret) -> tuple[str, str]:
         parsed = parsed[0]
     if not isinstance(parsed, dict):
         return "", ""
-    return _error_text(parsed.get("errorCode"), bearer), _error_text(parsed.get("message"), bearer)
-
-
-def _error_text(value: object, bearer: Secret) -> str:
-    """A text of the org on one line, cut off before it could fill a terminal; empty for anything else."""
-    if not isinstance(value, str):
-        return ""
-    return redact(" ".join(value.split())[:300], bearer).rstrip(". ")
+    code, message = (words_of_org(parsed.get(name), bearer).rstrip(". ") for name in ("errorCode", "message"))
+    return code, message
 
 
 def _problem(code: str, message: str, host: str) -> Problem:

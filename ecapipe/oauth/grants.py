@@ -19,8 +19,8 @@ class Grant(ABC):
     __slots__ = ()
     repeatable: ClassVar[bool] = True
     """Whether it can be sent again after a failure that may have come too late."""
-    place: ClassVar[Place]
-    """What a refusal of it is about."""
+    place: ClassVar[Place] = "token"
+    """What a refusal of it is about: its own place, if refusals of it mean what those of others do not."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl
 
 from ecapipe.credentials.sources import ClientIdentity
 from ecapipe.oauth.dpop import NONCE_WANTED, ProofKey
-from ecapipe.oauth.refusals import CODE, Place, at, one_line, refusal
+from ecapipe.oauth.refusals import CODE, Place, at, one_line, refusal, words_of_org
 from ecapipe.orgs.org import Address
 from ecapipe.problems.network import redirect_refused, unexpected_answer
 from ecapipe.problems.oauth import rate_limited, server_busy
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import App
-from ecapipe.secret import Secret, redact, repeats
+from ecapipe.secret import Secret, repeats
 
 Members = Mapping[str, object]
 
@@ -168,7 +168,7 @@ def refusal_code(response: Response, *secrets: Secret | None) -> str:
     # A page of a proxy is no code, and must not fill the terminal.
     if not CODE.fullmatch(code):
         return "no reason given"
-    return redact(code, *secrets)
+    return words_of_org(code, *secrets)
 
 
 def json_object(response: Response) -> Members | None:

@@ -9,17 +9,18 @@ from typing import Final, Literal
 
 from ecapipe.credentials.sources import UNKNOWN_ORIGIN, ClientIdentity, PairOrigin
 from ecapipe.oauth.scopes import all_scopes, brings_refresh_token, scopes_to_request
-from ecapipe.problems import oauth
+from ecapipe.problems import api, oauth
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
-from ecapipe.secret import REDACTED, Secret, redact
+from ecapipe.secret import REDACTED, Secret, redact_answer
 
 Place = Literal[
-    "authorize", "web", "client-credentials", "jwt", "refresh", "introspect", "revoke", "userinfo", "rest"
+    "authorize", "token", "web", "client-credentials", "jwt", "refresh", "introspect", "revoke", "userinfo", "rest"
 ]
-"""What was asked: the authorize page, the token endpoint for a grant, or another endpoint."""
+"""What was asked: the authorize page, the token endpoint for a grant ("token": one that nothing is special about), or
+another endpoint."""
 
-_ASKS_TOKEN: Final[tuple[Place, ...]] = ("web", "client-credentials", "jwt")
+_ASKS_TOKEN: Final[tuple[Place, ...]] = ("token", "web", "client-credentials", "jwt")
 _SENDS_TOKEN: Final[tuple[Place, ...]] = ("refresh", "introspect", "revoke")
 
 
@@ -72,8 +73,8 @@ def refusal(
     # A code of UserInfo was judged, and redacted, before.
     if not CODE.fullmatch(error.replace(REDACTED, "")):
         error = ""
-    error = redact(error, *secrets)
-    description = redact(one_line(description), *secrets)
+    error = redact_answer(error, *secrets)
+    description = words_of_org(description, *secrets)
     # Our sentence has a full stop of its own.
     reason = (description or error).rstrip(". ")
     said = Refusal(place, error, reason, host, status, app, scopes, client, proved)
@@ -90,6 +91,11 @@ def one_line(value: object) -> str:
     if not isinstance(value, str):
         return ""
     return " ".join(value.split())[:300]
+
+
+def words_of_org(value: object, *secrets: Secret | None) -> str:
+    """The same without secrets: the only way in which an org's own words are shown."""
+    return redact_answer(one_line(value), *secrets)
 
 
 # --- what they mean: functions where that depends on more than the place ----------------------------------------
@@ -209,9 +215,9 @@ def _header(said: Refusal) -> Problem:
 
 def _token(said: Refusal) -> Problem:
     if said.place == "userinfo":
-        return oauth.user_info_refused(said.host, said.status or 401, said.reason, bound=said.proved)
+        return api.user_info_refused(said.host, said.status or 401, said.reason, bound=said.proved)
     if said.place == "rest":
-        return oauth.api_session_refused(said.host, said.status or 401, said.reason, bound=said.proved)
+        return api.api_session_refused(said.host, said.status or 401, said.reason, bound=said.proved)
     if said.place in _SENDS_TOKEN:
         return oauth.token_refused(said.host, said.reason)
     return _about("a token")(said)
@@ -225,6 +231,8 @@ def _grant(said: Refusal) -> Problem:
             return oauth.grant_refused(said.host, said.reason, "assertion")
         case "client-credentials":
             return oauth.grant_refused(said.host, said.reason, "client credentials")
+        case "token":
+            return oauth.grant_refused(said.host, said.reason, "grant")
         case "authorize":
             return _about("a grant")(said)
         case "refresh" | "introspect" | "revoke" | "userinfo" | "rest":
@@ -234,10 +242,12 @@ def _grant(said: Refusal) -> Problem:
 def _unknown(said: Refusal) -> Problem:
     if said.status in (401, 403):
         if said.place == "userinfo":
-            return oauth.user_info_refused(said.host, said.status, said.reason, bound=said.proved)
+            return api.user_info_refused(said.host, said.status, said.reason, bound=said.proved)
         if said.place == "rest":
-            return oauth.api_access_blocked(said.host, said.status, said.reason)
-    return oauth.oauth_refused(said.host, said.code, "" if said.reason == said.code else said.reason)
+            return api.api_access_blocked(said.host, said.status, said.reason)
+    # What was struck out is nothing to search for.
+    code = "" if REDACTED in said.code else said.code
+    return oauth.oauth_refused(said.host, code, "" if said.reason == code else said.reason)
 
 
 # --- the table --------------------------------------------------------------------------------------------------
@@ -356,9 +366,9 @@ _CODES: Final = (
 
 # Those of the REST API, after UserInfo took the token.
 _RESOURCES: Final = (
-    Row(lambda said: oauth.api_disabled(said.host, _without_api(said)), codes=("API_DISABLED_FOR_ORG",)),
-    Row(_of_host(oauth.api_disabled_for_user), codes=("API_CURRENTLY_DISABLED",)),
-    Row(_of_host(oauth.request_limit_exceeded), codes=("REQUEST_LIMIT_EXCEEDED",)),
+    Row(lambda said: api.api_disabled(said.host, _without_api(said)), codes=("API_DISABLED_FOR_ORG",)),
+    Row(_of_host(api.api_disabled_for_user), codes=("API_CURRENTLY_DISABLED",)),
+    Row(_of_host(api.request_limit_exceeded), codes=("REQUEST_LIMIT_EXCEEDED",)),
     Row(_header, codes=("INVALID_AUTH_HEADER",)),
     Row(_token, codes=("INVALID_SESSION_ID",)),
     Row(_ip, codes=("LOGIN_DURING_RESTRICTED_DOMAIN", "LOGIN_DURING_RESTRICTED_TIME")),

@@ -105,12 +105,14 @@ def read(
     sent = grant.secrets
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
-    members = messages.members(
-        response, org.host, *sent, place=grant.place, app=app, client=client, proved=key is not None
-    )
-    access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
-    # From here on the org may have issued tokens, so that every failure carries them.
+    # Whatever else the response says, an error included, it may have tokens, so that every failure carries them.
+    issued = messages.json_object(response) or {}
+    access_token, refresh_token = _issued(issued, "access_token"), _issued(issued, "refresh_token")
+    secrets = access_token, refresh_token, *sent
     try:
+        members = messages.members(
+            response, org.host, *secrets, place=grant.place, app=app, client=client, proved=key is not None
+        )
         token = replace(_parse(members, response, org, key), sent=sent)
         _refuse_repeats(response, token, org)
         content = _text(members, "id") + _text(members, "issued_at")

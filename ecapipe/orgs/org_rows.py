@@ -10,6 +10,7 @@ from pathlib import PureWindowsPath
 from typing import Final
 
 from ecapipe.problems.problem import did_you_mean
+from ecapipe.secret import without_shapes
 
 COLUMNS: Final = (
     *("alias", "url", "apps", "sourceDir", "flow", "username", "orgId", "scopes", "secretEnv", "browser", "callback"),
@@ -28,11 +29,12 @@ MAX_CELL: Final = 4_000
 """Characters of one value."""
 
 _LISTS: Final = ("apps", "scopes")
+_PLACE: Final = "put secrets in environment variables, and set secretEnv to the name of the variable."
+SECRET_GIVEN: Final = f"looks like a secret: {_PLACE}"
 _MAX_ALIAS: Final = 200
 _ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-_SECRET: Final = re.compile(r"[0-9A-Fa-f]{32,}|00D[A-Za-z0-9]{12,15}!.*")
-"""What has the form of a consumer secret or an access token."""
+_HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f]{32,}")
 
 _SECRET_COLUMN: Final = re.compile(r"secret|password|token|private|consumerkey|clientid")
 """Parts of column names under which people expect to give a secret."""
@@ -183,21 +185,29 @@ def _check(name: str, text: str, choices: tuple[str, ...] | None) -> str | None:
         return "contains invisible characters."
     if not text:
         return None
+    # Of a folder the path is the name, whatever it looks like.
+    if name != "sourceDir" and looks_secret(text):
+        return SECRET_GIVEN
     if choices is not None and text not in choices:
         return " ".join((f"must be one of {', '.join(choices)}.", *did_you_mean(text, choices)))
     if name == "orgId" and not _ORG_ID.fullmatch(text):
         return "must be an org ID: 00D and 12 or 15 more letters and digits."
-    if name == "secretEnv" and (_SECRET.fullmatch(text) or not _VARIABLE.fullmatch(text)):
+    if name == "secretEnv" and (_HEXADECIMAL.fullmatch(text) or not _VARIABLE.fullmatch(text)):
         # What stands here may be the secret itself, so it is not repeated.
         return "must be the name of an environment variable, not the secret itself."
     return None
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a value has the shape of a token, code or consumer secret: it is not repeated then, nor a name."""
+    return without_shapes(text) != text
 
 
 def unknown_column(name: str) -> str:
     """What to say of a column that is not known."""
     # A similar name is no help to somebody who is about to write a secret into the file.
     if _SECRET_COLUMN.search(fold_name(name)):
-        return "is unknown: put secrets in environment variables, and set secretEnv to the name of the variable."
+        return f"is unknown: {_PLACE}"
     hints = did_you_mean(name, COLUMNS) or (f"Known: {', '.join(COLUMNS)}.",)
     return " ".join(("is unknown.", *hints))
 

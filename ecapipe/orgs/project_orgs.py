@@ -11,16 +11,19 @@ from pathlib import PureWindowsPath
 from ecapipe.orgs.address import accept_address, read_url
 from ecapipe.orgs.hosts import AllowedHosts, is_salesforce_host
 from ecapipe.orgs.org import Org
-from ecapipe.orgs.org_rows import OrgRow, RowMistake, RowPlace, parse_row
+from ecapipe.orgs.org_rows import SECRET_GIVEN, OrgRow, RowMistake, RowPlace, looks_secret, parse_row
 from ecapipe.problems.orgs import refused_host
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.sfdx_project import Project
+from ecapipe.secret import without_shapes
 
 
 def configured_row(alias: str, project: Project, mistakes: list[RowMistake], flows: tuple[str, ...] = ()) -> OrgRow:
     """The description of `alias`; what is wrong with it is added to `mistakes`. `flows`: see `parse_row`."""
-    place, members = RowPlace(f"plugins.ecapipe.orgs.{alias}", "."), project.orgs[alias]
+    place, members = RowPlace(f"plugins.ecapipe.orgs.{without_shapes(alias)}", "."), project.orgs[alias]
     earlier = len(mistakes)
+    if looks_secret(alias):
+        mistakes.append(RowMistake(place, None, SECRET_GIVEN))
     row = replace(parse_row(place, members, "", mistakes, flows), alias=alias)
     if "alias" in members:
         mistakes.append(RowMistake(place, "alias", "is not needed: the name of this entry is the alias."))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ecapipe.problems.problem import Wording, problem, say
+
+TlsFault = Literal["trust", "time", "name", "protocol"]
+"""What is wrong: who issued the certificate, when it is valid, whose it is; or no certificate was judged."""
 
 
 @problem(
@@ -52,13 +57,20 @@ def connection_lost(host: str, reason: str) -> Wording:
     "TLS.",
     "Install your company's CA in the system's certificate store, or set SSL_CERT_FILE to its file.",
 )
-def tls_failed(host: str, reason: str, certificate: bool = True, local: bool = False) -> Wording:
-    """`certificate`: that is what is wrong; `local`: the host is this machine."""
+def tls_failed(host: str, reason: str, fault: TlsFault = "trust", local: bool = False) -> Wording:
+    """`local`: the host is this machine."""
     action = "If a proxy of your company re-signs traffic, set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its CA file."
-    if not certificate and local:
+    if fault == "time":
+        action = "Check the date and time of this machine. If they are right, the certificate must be renewed."
+    elif fault == "name":
+        action = f"Check the URL: {host} presented the certificate of another host."
+    elif fault == "protocol" and local:
         action = f"If it uses http, as the emulator does without --tls, use this address: http://{host}"
-    elif not certificate:
-        action = "Check the host and port: the server doesn't support TLS, or no version that this machine supports."
+    elif fault == "protocol":
+        action = (
+            "Check the host and port. The server may not support TLS, may support only versions that this machine "
+            "doesn't, or may require a client certificate."
+        )
     return say(f"The TLS connection to {host} failed: {reason}.", action)
 
 

@@ -1,14 +1,11 @@
-"""Problems whose remedy lies with the org: its answers at authorize, token, UserInfo and the API, and the way back
-from a browser."""
+"""Problems whose remedy lies with the app in the org: what it refuses at authorize and token."""
 
 from __future__ import annotations
 
 from ecapipe.problems.problem import (
     SPREADING,
-    WAITING,
     Wording,
     command,
-    minutes_in_words,
     option,
     problem,
     retrieval,
@@ -22,104 +19,6 @@ _OWN_DOMAIN = "Check that the URL is the org's My Domain."
 _LOGIN_HISTORY = "Check Setup, Login History in the org for the reason."
 _MANAGER = "In Setup, External Client App Manager,"
 _IN_MANAGER = " in Setup, External Client App Manager"
-
-
-# The name is that of sf, which listens on the same port, 1717, by default.
-@problem(
-    "config",
-    "Another program uses the port of the app's callback URL, so ecapipe could not receive the redirect there.",
-    "Stop that program, or use --callback paste.",
-)
-def port_in_use_error(host: str, port: int) -> Wording:
-    return say(
-        f"Cannot listen for the redirect on {host}, port {port}: the port is in use.",
-        f"Stop the program that uses port {port} (maybe another ecapipe or sf org login web), then run again.",
-        "Or use --callback paste.",
-    )
-
-
-@problem(
-    "config",
-    "The operating system doesn't allow ecapipe to listen on the address of the callback URL.",
-    "Use another callback URL with a port above 1023, or --callback paste.",
-)
-def cannot_listen(url: str, reason: str) -> Wording:
-    return say(f"Cannot listen on {url}: {reason}.", "Use --callback paste, or a callback URL with another port.")
-
-
-@problem(
-    "config",
-    "The sign-in page could not be served on the port that --board-port specifies.",
-    "Choose another port, or omit the flag to use any free port.",
-)
-def board_cannot_listen(port: int, reason: str) -> Wording:
-    return say(
-        f"Cannot serve the sign-in page on port {port}: {reason}.",
-        "Choose another port with --board-port, or omit the flag.",
-        "Or use --no-board.",
-    )
-
-
-@problem(
-    "config",
-    "The emulator could not listen on the port of one of its orgs: the port is in use or not allowed.",
-    "Choose another port with --port; 0 uses free ports.",
-)
-def emulator_cannot_listen(first: int, last: int, reason: str) -> Wording:
-    ports = f"port {first}" if first == last else f"ports {first} to {last}"
-    message = f"The emulator cannot listen on {ports}: {reason}."
-    return say(message, "Choose another port with --port; 0 uses free ports.")
-
-
-# What Salesforce refuses before it trusts the redirect_uri is a page of its own, without a callback: all that is left
-# is to list the causes. The name is that of sf.
-@problem(
-    "people",
-    "The login was not finished in the browser in time. Salesforce shows some errors only on its own page and sends "
-    "no response to ecapipe, so check the browser.",
-    "Run again, with a longer --wait if needed.",
-    exit_code=WAITING,
-    retryable=True,
-)
-def auth_timeout_error(app: str, minutes: float, listened: bool = False) -> Wording:
-    """`listened`: the redirect was to come to this machine."""
-    elsewhere = "If the browser is on another machine, use --callback paste, which asks for the redirect URL."
-    return say(
-        f"No response arrived for {app} within {minutes_in_words(minutes)}.",
-        "Check the browser: Salesforce shows OAUTH_EC_APP_NOT_FOUND, invalid_client_id and redirect_uri_mismatch "
-        "only there. The org, the key or the callback URL is wrong then, or a change is not active everywhere yet, "
-        f"which takes {SPREADING}.",
-        *([elsewhere] if listened else []),
-        "Run again, with a longer --wait if more time is needed.",
-    )
-
-
-@problem(
-    "people",
-    "Sign-in was ended on the sign-in page while logins were still pending.",
-    "Run again when the users can sign in.",
-    exit_code=WAITING,
-)
-def sign_in_ended() -> Wording:
-    return say(
-        "Sign-in was ended before this login was finished.",
-        "Run again; --resume continues with the unfinished logins.",
-    )
-
-
-@problem(
-    "people",
-    "The login needs the redirect URL to be pasted, but there is no terminal to prompt on.",
-    "Run in a terminal, or use a flow without a browser.",
-    exit_code=WAITING,
-    retryable=True,
-)
-def nobody_to_ask(app: str) -> Wording:
-    return say(
-        f"{app} needs the redirect URL, but it cannot be prompted for: the input is closed or --no-prompt is set.",
-        "Run in a terminal without --no-prompt, or pipe the redirect URL in.",
-        "Or enable the client credentials flow for the app and use --flow client-credentials.",
-    )
 
 
 @problem(
@@ -380,11 +279,11 @@ def dpop_not_supported(
         "(DPoP), which may not be supported there yet.",
         *([] if required else [unbound]),
         *([] if required is False else [off]),
-        *_without_api(scopes),
+        *without_api(scopes),
     )
 
 
-def _without_api(scopes: str | None) -> list[str]:
+def without_api(scopes: str | None) -> list[str]:
     if scopes is None:
         return []
     return [f"For a login without API calls, omit the scopes api and full: {option('scopes', scopes)}"]
@@ -779,103 +678,3 @@ def oauth_refused(host: str, error: str, description: str) -> Wording:
     history = "Check Setup, Login History in the org."
     search = [f'Search Salesforce Help for "OAuth error {error}".'] if error else []
     return say(f"{host} refused the request: {answer}.", *search, history)
-
-
-@problem(
-    "org",
-    "UserInfo, the first request with the new token, refused it.",
-    "Check that the app and the user have API access.",
-)
-def user_info_refused(host: str, status: int, description: str, bound: bool = False) -> Wording:
-    """`bound`: the token went with a proof."""
-    actions = [_BOUND] if bound else _USER_INFO_ACTIONS.get(description, ())
-    return say(
-        f"UserInfo at {host} refused the token{' or its proof' if bound else ''} (HTTP {status}): {description}.",
-        *actions,
-        "Check Setup, API Access Control, and the session policies of the app and the user's profile.",
-    )
-
-
-_BOUND = (
-    "The token is bound to a key (DPoP). Check the clock of this machine, and check for a proxy that changes URLs or "
-    "removes headers: ecapipe doctor"
-)
-
-# Salesforce Help, "Identity URLs".
-_USER_INFO_ACTIONS = {
-    "Missing_OAuth_Token": ("Check for a proxy that removes the Authorization header: ecapipe doctor",),
-    # What a bearer token gets where the app has Require DPoP.
-    "Bad_OAuth_Token": ("In Setup, External Client App Manager, check whether the app requires DPoP.",),
-    "Wrong_Org": ("Use the My Domain URL of the org that issued the token.",),
-    "HTTPS_Required": ("Use https in the org's address.",),
-}
-
-
-@problem(
-    "policy",
-    "The token identifies the user but can't call the API, although its scope includes it. The usual cause is API "
-    "Access Control.",
-    "Allow the app in Setup, API Access Control, or assign the permission Use Any API Client to the user.",
-)
-def api_access_blocked(host: str, status: int, description: str) -> Wording:
-    return say(
-        f"{host} refused API calls with the token (HTTP {status}): {description}.",
-        "If the org uses API Access Control, allow the app in Setup, or assign Use Any API Client to the user.",
-        "Check that the user's profile or a permission set has API Enabled.",
-    )
-
-
-@problem(
-    "org",
-    "The org has no REST API. Its edition doesn't include it, or the API is disabled.",
-    "Use an org whose edition includes API access, or ask Salesforce to enable it.",
-)
-def api_disabled(host: str, scopes: str | None = None) -> Wording:
-    """`scopes`: as for `dpop_not_supported`."""
-    return say(
-        f"The API is not enabled in the org at {host} (API_DISABLED_FOR_ORG).",
-        "In Setup, Company Information, check whether the org's edition includes API access. Salesforce can enable "
-        "it.",
-        *_without_api(scopes),
-    )
-
-
-@problem(
-    "policy",
-    "The user is not allowed to use the API.",
-    "Assign the permission API Enabled to the user.",
-)
-def api_disabled_for_user(host: str) -> Wording:
-    return say(
-        f"{host} does not allow the user to call the API (API_CURRENTLY_DISABLED).",
-        "Add the permission API Enabled to the user's profile or a permission set.",
-    )
-
-
-@problem(
-    "org",
-    "The org reached its limit of API requests in 24 hours, or of concurrent requests.",
-    "Wait, and send fewer requests.",
-    retryable=True,
-)
-def request_limit_exceeded(host: str) -> Wording:
-    return say(
-        f"The org at {host} has no API requests left for now (REQUEST_LIMIT_EXCEEDED).",
-        "Wait, then run again. Setup, Company Information shows the API requests of the last 24 hours.",
-    )
-
-
-@problem(
-    "policy",
-    "The API refused the session of this token, although UserInfo accepted the token. The usual causes are IP "
-    "ranges and session policies.",
-    "Check the session settings of the org, and the IP and session policies of the app and the user's profile.",
-)
-def api_session_refused(host: str, status: int, description: str, bound: bool = False) -> Wording:
-    """`bound`: as for `user_info_refused`."""
-    return say(
-        f"The API at {host} refused the session (HTTP {status}): {description}.",
-        *([_BOUND] if bound else []),
-        "Check the IP ranges and the session policies of the app and of the user's profile.",
-        "Check Setup, Session Settings for sessions that are locked to an IP address or a domain.",
-    )

@@ -392,7 +392,7 @@ def not_written_back(file: str, reason: str, *actions: str) -> Wording:
     return say(
         f"The consumer secret was not written to {file}: {reason}.",
         *actions,
-        "Or run without --write-back. The login uses the secret anyway.",
+        "Or run without --write-back: a login uses the secret anyway, and app rotate delivers it with --deliver.",
         file=file,
     )
 

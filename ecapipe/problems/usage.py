@@ -177,11 +177,13 @@ def given_with(flag: str, problem: Problem) -> Problem:
     "ecapipe could not write a file. The file is unchanged: ecapipe replaces files as a whole or not at all.",
     "Fix the cause that the message gives, then run again. What is already done isn't repeated.",
 )
-def unwritable_file(file: str, reason: str, is_link: bool = False) -> Wording:
-    """`is_link`: the reason is a link, which might lead anywhere."""
+def unwritable_file(file: str, reason: str, is_link: bool = False, is_full: bool = False) -> Wording:
+    """`is_link`: the reason is a link, which might lead anywhere; `is_full`: the disk has no room."""
     action = f"Make sure that {file} is writable and that no other program is changing it, then run again."
     if is_link:
         action = "Replace the link with a real file or folder, or specify a path without links."
+    elif is_full:
+        action = "Free up disk space, then run again."
     return say(f"{file} was not written: {reason}.", action, file=file)
 
 

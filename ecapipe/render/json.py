@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ecapipe.documents.report import Json
 from ecapipe.events import Event, StageNoted
@@ -14,20 +13,18 @@ if TYPE_CHECKING:
     from ecapipe.render.report_data import ReportData
 
 
-_encode: Final = json.JSONEncoder().encode
-_quote: Final = json.encoder.encode_basestring_ascii
-
-
 def dump(document: object) -> str:
     """`document` as text, indented as `sf` does.
 
     ASCII only, so that no terminal or encoding can be upset by it, and without ``##``: Azure Pipelines obeys
     ``##vso[`` in the middle of any line. As in `text.clean`, there is no consumer secret in it.
     """
-    written = _format(document, "\n")
+    from ecapipe.documents import codec
+
+    written = codec.indented(document)
     # A search through all of it is many times as fast as one through each string.
     if without_known(written) != written:
-        written = _format(members_without_known(document), "\n")
+        written = codec.indented(members_without_known(document))
     return written.replace("##", "#\\u0023")
 
 
@@ -39,27 +36,6 @@ def write(stream: TextIO, document: Json) -> None:
 def render(result: ReportData) -> str:
     """What ``--json`` prints."""
     return dump(result.document) + "\n"
-
-
-def _format(value: object, margin: str) -> str:
-    """What `json.dumps` writes with an indent of two, but several times as fast."""
-    # With an indent, json leaves its C code for Python. Here only the layout is Python, and what most members are,
-    # strings and None, comes first, in an object without a call for each.
-    if isinstance(value, str):
-        return _quote(value)
-    if value is None:
-        return "null"
-    inner = f"{margin}  "
-    if isinstance(value, dict) and value:
-        members = [
-            f"{inner}{_quote(name)}: "
-            f"{_quote(member) if type(member) is str else 'null' if member is None else _format(member, inner)}"
-            for name, member in value.items()
-        ]
-        return f"{{{','.join(members)}{margin}}}"
-    if isinstance(value, (list, tuple)) and value:
-        return f"[{','.join([inner + _format(member, inner) for member in value])}{margin}]"
-    return _encode(value)
 
 
 class Links:

@@ -55,6 +55,8 @@ def _log_end(event: StageEnded) -> None:
     level = logging.INFO
     if event.outcome in ("failed", "warning"):
         level = logging.WARNING
+    if not _log.isEnabledFor(level):
+        return
     reason = event.problem.name if event.problem else event.reason or "done"
     about = " ".join(filter(None, (event.stage.name, event.outcome, str(event.subject))))
     _log.log(level, "%s: %s", about, reason)

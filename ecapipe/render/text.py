@@ -39,6 +39,20 @@ _COMMAND: Final = re.compile(r"##(?=\w*\[)")
 """Azure Pipelines, TeamCity and, of old, GitHub Actions find their commands anywhere in a line."""
 
 
+_PIECE: Final = 8192
+"""Characters that are written at once."""
+
+
+@dataclass(slots=True)
+class Output:
+    """How much was written, for whoever has to know whether it is read."""
+
+    pieces: int = 0
+
+
+OUTPUT: Final = Output()
+
+
 @dataclass(frozen=True, slots=True)
 class Glyphs:
     """The marks of `sf`'s stage list, or their ASCII stand-ins."""
@@ -246,6 +260,12 @@ def _refreshes(login: LoginResult) -> bool:
     return flow is not None and flow.brings_refresh_token(login.scopes)
 
 
+def _renewed_with_key(login: LoginResult) -> bool:
+    """Whether the Salesforce CLI renews the login with its key; where it does not, its hand-over warns."""
+    flow = registry.find(login.flow)
+    return flow is not None and flow.hands_over_key
+
+
 def farewell(logins: Iterable[LoginResult]) -> list[str]:
     """What became of the tokens."""
     logins = list(logins)
@@ -262,8 +282,7 @@ def farewell(logins: Iterable[LoginResult]) -> list[str]:
             "The Salesforce CLI now stores the consumer secret and the refresh token; ecapipe doesn't. "
             "See the logins with: sf org list auth"
         )
-    # A JWT login is renewed with its key; where it is not, its hand-over warns.
-    if not all(_refreshes(login) or login.flow == "jwt" for login in handed_over):
+    if not all(_refreshes(login) or _renewed_with_key(login) for login in handed_over):
         lines.append(
             "Without a refresh token, the Salesforce CLI received only an access token: that login "
             "ends with its session."
@@ -303,7 +322,10 @@ def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> No
                 line = tame(line)
             if not line.isascii():
                 line = line.encode(encoding, "replace").decode(encoding)
-            stream.write(line + "\n")
+            line += "\n"
+            for start in range(0, len(line), _PIECE):
+                stream.write(line[start : start + _PIECE])
+                OUTPUT.pieces += 1
         stream.flush()
     # An OSError, too, but no fault: whoever reads has seen enough.
     except BrokenPipeError:

@@ -14,6 +14,7 @@ from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org, error_at, same_id
 from ecapipe.orgs.sf_logins import SfLogin
+from ecapipe.problems.api import api_disabled_for_user, api_session_refused
 from ecapipe.problems.credentials import (
     rest_consumer_unknown,
     rest_permission_missing,
@@ -21,7 +22,6 @@ from ecapipe.problems.credentials import (
     rest_session_refused,
     rest_switch_off,
 )
-from ecapipe.problems.oauth import api_disabled_for_user, api_session_refused
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.rotation import (
     packaged_app_not_rotated,

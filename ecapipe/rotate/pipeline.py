@@ -221,7 +221,7 @@ class _Rotation:
             "stages": [stage.name for stage in STAGES[self.options.mode]],
             "slot": held.state if held else "free",
             "deliver": [each.name for each in deliveries] or ["nowhere"],
-            "prove": ["introspect", *proof.login_flows(case.target, self.options)],
+            "prove": ["introspect", *(flow.name for flow in proof.login_flows(case.target, self.options))],
         }
         raise EndEarly(DRY_RUN_ONLINE)
 

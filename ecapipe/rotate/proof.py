@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -16,8 +15,8 @@ from ecapipe.login.token_request import LONGEST, request_token
 from ecapipe.login.tracker import StageWork
 from ecapipe.oauth import introspection
 from ecapipe.oauth.authorize_probe import ProbeRefusal
-from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
-from ecapipe.oauth.flows.jwt import JWT
+from ecapipe.oauth.flows.flow import Means, UnattendedFlow
+from ecapipe.oauth.flows.registry import UNATTENDED, may_be_allowed
 from ecapipe.problems.oauth import app_not_found_in_org, invalid_client, invalid_client_id
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.rotate.target import Proof, RotationOptions, Target
@@ -54,14 +53,10 @@ def prove(
     return verdict
 
 
-def login_flows(target: Target, options: RotationOptions) -> Sequence[Proof]:
+def login_flows(target: Target, options: RotationOptions) -> tuple[UnattendedFlow, ...]:
     """The logins without a person that can prove a pair."""
-    flows: list[Proof] = []
-    if target.app.settings and CLIENT_CREDENTIALS.allowed_by(target.app):
-        flows.append("client-credentials")
-    if options.key_file:
-        flows.append("jwt")
-    return flows
+    means = Means(person=False, secret=True, key=options.key_file is not None)
+    return tuple([flow for flow in UNATTENDED if flow.usable(means) and may_be_allowed(flow, target.app)])
 
 
 def introspect(target: Target, key: str, secret: Secret, world: World) -> Verdict:
@@ -82,7 +77,12 @@ def _merge(one: Verdict, other: Verdict) -> Verdict:
 
 
 def _log_in(
-    target: Target, pair: tuple[str, Secret], flow: Proof, options: RotationOptions, world: World, work: StageWork
+    target: Target,
+    pair: tuple[str, Secret],
+    flow: UnattendedFlow,
+    options: RotationOptions,
+    world: World,
+    work: StageWork,
 ) -> Verdict:
     """Log in. The token is forgotten, and not revoked: Salesforce may give the same one to the programs that use the
     app as this user, and they, or the very login that the rotation goes through, would be logged out."""
@@ -98,25 +98,26 @@ def _log_in(
     work.note(
         "hint", "The token of the login that proved the pair is not stored; it is valid until its session ends."
     )
-    return Verdict(proofs=(flow,))
+    return Verdict(proofs=(flow.name,))
 
 
 def require_login(target: Target, options: RotationOptions, world: World) -> None:
     """Raises `EcapipeError` for a private key that cannot be used, or a username that is missing."""
-    if options.key_file:
-        login, login_options = _login(target, target.key, Secret("unused"), "jwt", options)
-        login_plan.plan(login, login_options, world)
+    for flow in login_flows(target, options):
+        if flow.signs:
+            login, login_options = _login(target, target.key, Secret("unused"), flow, options)
+            login_plan.plan(login, login_options, world)
 
 
 def _login(
-    target: Target, key: str, secret: Secret, flow: Proof, options: RotationOptions
+    target: Target, key: str, secret: Secret, flow: UnattendedFlow, options: RotationOptions
 ) -> tuple[LoginTarget, LoginOptions]:
     """A login with other credentials than those that the project has. An org file may name another flow."""
     resolved: Resolution = replace(target.resolved, outcome=Credentials(target.app, key, secret))
     login = LoginOptions(
-        flow=JWT.name if flow == "jwt" else CLIENT_CREDENTIALS.name,
+        flow=flow.name,
         settled=frozenset({"flow"}),
-        key_file=options.key_file if flow == "jwt" else None,
+        key_file=options.key_file if flow.signs else None,
         audience=options.audience,
     )
     return LoginTarget(target.app, target.org, resolved, ""), login

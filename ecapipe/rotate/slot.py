@@ -16,6 +16,7 @@ from ecapipe.oauth.credentials_api import StagedPair
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs.org import error_at, same_id
 from ecapipe.problems.credentials import rest_secret_withheld
+from ecapipe.problems.network import unexpected_answer
 from ecapipe.problems.problem import EcapipeError, command
 from ecapipe.problems.rotation import (
     no_proof_possible,
@@ -97,6 +98,10 @@ def require_proof(target: Target, found: Found, options: RotationOptions, world:
 
 
 def _of_staged(target: Target, found: Found, pair: StagedPair, work: StageWork) -> NewPair:
+    # It would prove itself, and be found in force, without anything being rotated.
+    if pair.key == found.consumer.key:
+        org = found.session.org
+        raise error_at(unexpected_answer(org.host, 200, "the staged pair is the active one"), org)
     if pair.secret is None or not pair.id:
         org = found.session.org
         raise error_at(rest_secret_withheld(target.app.name, org.host, credentials_api.PERMISSIONS), org)

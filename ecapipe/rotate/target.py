@@ -17,7 +17,8 @@ from ecapipe.saved.records import StorePlace
 from ecapipe.secret import Secret
 
 Mode = Literal["rotate", "stage-only", "promote", "end-previous", "abort"]
-Proof = Literal["introspect", "client-credentials", "jwt"]
+Proof = str
+"""What proved a pair: one of `documents.results.PROOFS`."""
 
 
 @dataclass(frozen=True, slots=True)

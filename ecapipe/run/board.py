@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from ecapipe.login.callbacks import PasteReply, PendingLogins
 from ecapipe.login.deadline import SignInDeadline
-from ecapipe.problems.oauth import sign_in_ended
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.sign_in import sign_in_ended
 
 if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
     from ecapipe.events import Subject

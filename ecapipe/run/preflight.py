@@ -137,7 +137,7 @@ def _refuse_surplus_approvals(targets: Sequence[Readiness]) -> list[Readiness]:
 
     def check(readiness: Readiness) -> Readiness:
         match readiness:
-            case Ready(target, WebPlan(flow=flow, scopes=str(scopes))) if flow.brings_refresh_token(scopes.split()):
+            case Ready(target, plan) if plan.brings_refresh_token:
                 org = target.org
                 # Ids are known with 15 characters and with 18, of which the last three are a checksum.
                 org_key = org.org_id[:15] if org.org_id else org.url

@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # the world is described in words of modules that most comman
     from ecapipe.events import Clock
     from ecapipe.login.callbacks import CallbackListener, LineReader
     from ecapipe.login.salesforce_cli import SalesforceCli
-    from ecapipe.login.signing import KeyReader
     from ecapipe.oauth.dpop import ProofKeys
     from ecapipe.oauth.messages import Send
+    from ecapipe.oauth.signing import KeyReader
     from ecapipe.project.edits import Change
     from ecapipe.project.replacements import Substitute
     from ecapipe.project.tree import ProjectTree

@@ -92,7 +92,7 @@ def _plan_change(app: App, file: SourceFile, key: str, values: Mapping[str, Secr
     for element, value in values.items():
         after, harmless = _put(after, element, value), _put(harmless, element, Secret(REDACTED))
     if not _only_changes(after, values, file) or not harmless:
-        raise EcapipeError(not_written_back(file.path, "its XML is not as Salesforce writes it"))
+        raise EcapipeError(not_written_back(file.path, "its XML, or the secret, is not as Salesforce writes it"))
     return Change(
         project=app.project,
         file=file.path,

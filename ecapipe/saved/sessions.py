@@ -19,7 +19,8 @@ from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs.org import same_id
-from ecapipe.problems.oauth import invalid_client, token_refused, user_info_refused
+from ecapipe.problems.api import user_info_refused
+from ecapipe.problems.oauth import invalid_client, token_refused
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked, record_damaged

@@ -16,8 +16,8 @@ from loopback import Reply, free_port, listens, other_addresses, request
 
 from ecapipe.adapters.network.board_server import Served, serve
 from ecapipe.events import Subject
-from ecapipe.problems.oauth import board_cannot_listen
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.sign_in import board_cannot_listen
 
 BILLING = Subject("Billing", "uat")
 POLICY = "default-src 'none'"

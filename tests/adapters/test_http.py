@@ -352,13 +352,19 @@ def test_trust_is_not_enough_for_another_host_or_another_time(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", bundle)
     long_ago = datetime.now(UTC) - timedelta(days=1)
-    for certificate in (
-        authority.issue_cert("acme.my.salesforce.com"),
-        authority.issue_cert("localhost", not_before=long_ago - timedelta(days=1), not_after=long_ago),
+    for certificate, advice in (
+        (authority.issue_cert("acme.my.salesforce.com"), "the certificate of another host"),
+        (
+            authority.issue_cert("localhost", not_before=long_ago - timedelta(days=1), not_after=long_ago),
+            "date and time",
+        ),
     ):
         http = Http()
         with origin(tls=server_side(certificate)) as org:
-            assert failure(http, post(org.url(scheme="https"))).kind is network.tls_failed
+            problem = failure(http, post(org.url(scheme="https")))
+        assert problem.kind is network.tls_failed
+        assert advice in problem.actions[0]
+        assert ".." not in problem.message
         http.close()
         assert org.seen == []
 

@@ -24,8 +24,9 @@ from ecapipe.login.callbacks import CallbackReply, PendingLogins
 from ecapipe.oauth.authorize import AuthorizationRequest
 from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.orgs.selection import choose
-from ecapipe.problems.oauth import access_denied, invalid_client, port_in_use_error
+from ecapipe.problems.oauth import access_denied, invalid_client
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.sign_in import port_in_use_error
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 

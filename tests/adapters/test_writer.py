@@ -51,6 +51,44 @@ def test_a_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    writer.write(str(tmp_path / ("a" * 255)), b"new")
+    assert os.listdir(tmp_path) == ["a" * 255]
+
+
+FULL = """
+import os, sys
+from ecapipe.adapters.storage import writer
+from ecapipe.problems.problem import EcapipeError
+def write(name, content, private=True):
+    try:
+        writer.write(os.path.join(sys.argv[1], name), content, private=private)
+    except EcapipeError as error:
+        print(error.problem.actions[0])
+    print(open(os.path.join(sys.argv[1], name)).read())
+write("record", b"quite long"); write("report", b"old", private=False)
+with open(os.path.join(sys.argv[1], "rest"), "wb", 0) as rest:
+    try:
+        while rest.write(b"." * 4096): pass
+    except OSError: pass
+write("record", b"short"); write("record", b"rather long"); write("record", b"." * 5000)
+write("report", b"new", private=False)
+print(sorted(os.listdir(sys.argv[1])))
+"""
+
+
+def test_a_private_file_is_written_over_where_the_disk_has_no_room_for_another(tmp_path: Path) -> None:
+    own = ["unshare", "-Urm", "sh", "-c", 'mount -t tmpfs -o size=16k tmpfs "$1" && exec "$2" -c "$3" "$1"', "sh"]
+    if subprocess.run([*own[:3], "true"], capture_output=True, check=False).returncode:
+        pytest.skip("there can be no disk of our own")
+    command = [*own, str(tmp_path), sys.executable, FULL]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    refusal = "Free up disk space, then run again."
+    told = ["quite long", "old", "short", "rather long", refusal, "rather long", refusal, "old"]
+    assert (ended.stdout.splitlines(), ended.stderr) == ([*told, "['record', 'report', 'rest']"], "")
+
+
 def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     with (tmp_path / "a").open("rb") as reader:

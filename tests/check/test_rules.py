@@ -56,6 +56,18 @@ def shown(found: Sequence[Finding]) -> list[tuple[str, str]]:
     return [(finding.rule, finding.level) for finding in found]
 
 
+@pytest.mark.parametrize(
+    "token", ["00D000000000001!AQFAKE.token", "5Aep861FAKE.token", "eyJhbGciOiJSUzI1NiJ9.eyJG.FAKE"]
+)
+def test_no_finding_quotes_a_token(token: str) -> None:
+    scopes = {"commaSeparatedOauthScopes": f"Api, Basic, {token}"}
+    found = findings(
+        trees.app(header={"distributionState": token}, oauth=scopes, policies={"sessionTimeoutInMinutes": token})
+    )
+    assert len(found) > 1
+    assert not any(token[:12] in finding.message for finding in found)
+
+
 def test_a_complete_app_gives_rise_to_nothing() -> None:
     assert findings(trees.app()) == []
 

@@ -104,7 +104,8 @@ def test_what_no_flag_expects_is_shown_if_it_is_a_word() -> None:
     words = ["Billing", "--nosuch=thing", "--", "-x", "--json", "--verbose"]
     assert presentable("run", None, *words) == [*words[:3], "[REDACTED]", "[REDACTED]", "[REDACTED]"]
     assert presentable("run", None, "https://user:pass@host") == ["[REDACTED]"]
-    assert presentable("run", None, "-o", "https://user:pass@host") == ["-o", "[REDACTED]"]
+    for flag in ("-o", "-d", "--file", "--report"):
+        assert presentable("run", None, flag, "https://user:pass@host") == [flag, "[REDACTED]"]
 
 
 def test_what_exists_is_a_path_whatever_it_looks_like(tmp_path: Path) -> None:
@@ -125,6 +126,28 @@ def test_no_error_repeats_a_secret(tmp_path: Path, place: str, json: list[str]) 
     ended = inside(*(word.format(secret) for word in place.split()), *json, at=tmp_path)
     assert ended.status in (1, 2)
     assert secret not in ended.out + ended.err
+
+
+def test_an_error_about_a_file_repeats_no_secret_of_it(tmp_path: Path) -> None:
+    token = "00D000000000001!AQFAKE.token"
+    trees.plant(tmp_path, trees.project(sfdcLoginUrl=f"https://{token}.my.salesforce.com") | trees.app("Billing"))
+    for words in (["run"], ["run", "--json"]):
+        ended = inside(*words, at=tmp_path)
+        assert ended.status == 2
+        assert "AQFAKE" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    "variable", ["ECAPIPE_LOG_LEVEL", "ECAPIPE_ALLOWED_HOSTS", "ECAPIPE_STATE_DIR", "SSL_CERT_FILE"]
+)
+@pytest.mark.parametrize("command", ["doctor", "run"])
+def test_nothing_repeats_a_password_or_a_token_in_a_variable(tmp_path: Path, variable: str, command: str) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app("Billing"))
+    for value in ("http://ada:swordfish@proxy.example:3128", "00D000000000001!AQFAKE.token"):
+        for json in ([], ["--json"]):
+            ended = inside(command, *json, at=tmp_path, **{variable: value})
+            assert ended.status in (0, 1, 2)
+            assert not any(part in ended.out + ended.err for part in ("swordfish", "AQFAKE"))
 
 
 @pytest.mark.parametrize("secret", [trees.secret("Billing"), SECRETS["private key"], "a\x1b[2J"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -19,6 +21,7 @@ def interrupts() -> Iterator[Interrupts]:
     made = Interrupts()
     made.install()
     yield made
+    made.end(0)
     sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -98,6 +101,19 @@ def test_an_interrupt_that_python_takes_for_a_mishap_comes_again(interrupts: Int
 def _die_and_wait() -> None:
     Dying()
     time.sleep(10)
+
+
+def test_a_program_that_is_being_started_is_known_before_an_interrupt(interrupts: Interrupts) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        threading.Timer(0.1, resend, (signal.SIGTERM,)).start()
+        started.append(subprocess.Popen("true", preexec_fn=lambda: time.sleep(0.3)))
+        time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert [each.wait() for each in started] == [0]
 
 
 @pytest.mark.parametrize("windows", [False, True])

@@ -7,6 +7,7 @@ import random
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from profiles import NIGHTLY
 
 from ecapipe.cli.interrupts import ENDING
 
+pytestmark = pytest.mark.timeout(0 if NIGHTLY else 120)
 MOMENTS = 200 if NIGHTLY else 15
 LONGEST = 0.3
 """Seconds after which a command is not signalled any more."""
@@ -49,14 +51,17 @@ COMMANDS = {
     "check": "app check -d TREE --json",
     "list": "app list -d TREE",
     "manifest": "manifest -d TREE",
+    "protect": "app protect -d TREE --dry-run --json",
     "doctor": "doctor --json",
     "logins": "login list --json",
     "runs": "runs list",
+    "explain": "explain",
+    "explain --json": "explain --json",
     "help": "run --help",
     "usage": "run --bogus",
 }
 OFTEN = ("run", "run --json", "probe --json", "check")
-"""What lasts long enough to be signalled at many moments."""
+"""What lasts long enough to be signalled at many moments; at night, all are."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +90,7 @@ def check(death: Death) -> None:
         document(death)
 
 
-@pytest.mark.parametrize("name", OFTEN)
+@pytest.mark.parametrize("name", COMMANDS if NIGHTLY else OFTEN)
 def test_a_signal_may_come_at_any_moment_and_another_after_it(stage: Stage, name: str) -> None:
     moments = random.Random(name)
 
@@ -131,3 +136,23 @@ def test_logins_that_nobody_was_shown_are_recorded_and_said(stage: Stage, name: 
     assert "Error (OutputNotWritten)" in death.err
     assert death.err.count("Successfully authorized") == (3 if name == "run" else 0)
     assert re.search(r" Succeeded +3 of", runs.out)
+
+
+@pytest.mark.parametrize("name", ["explain", "explain --json", "run --json"])
+def test_a_slow_reader_gets_everything_once_whatever_signals_come(stage: Stage, name: str) -> None:
+    moments = random.Random(name)
+    signals = [[(moments.uniform(0, 0.05), moments.choice(ENDING)) for _ in range(5)] for _ in range(MOMENTS)]
+    whole, *deaths = lives([stage.live(name, out="slow", signals=each) for each in [[], *signals]])
+    for death in deaths:
+        check(death)
+        assert "--json" in name or death.out in ("", whole.out)
+
+
+def test_a_signal_ends_what_waits_for_a_reader(stage: Stage) -> None:
+    def end(name: str) -> list[Death]:
+        stuck = {"err" if name == "usage" else "out": "stuck"}
+        return lives([stage.live(name, signals=[(0.5, by)], **stuck) for by in SIGNALS])
+
+    with ThreadPoolExecutor() as pool:
+        for deaths in pool.map(end, ["usage", "explain", "run", "run --json"]):
+            assert [death.status for death in deaths] == [130, 130, 130, -signal.SIGQUIT]

@@ -20,7 +20,7 @@ from fakes.orgs import registered
 from fakes.salesforce_cli import StandIn, login
 from loopback import request
 
-from ecapipe.emulator.org import EmulatedPair, OrgSetup, RegisteredApp
+from ecapipe.emulator.registration import EmulatedPair, OrgSetup, RegisteredApp
 from ecapipe.emulator.server import Emulator
 from ecapipe.secret import Secret
 

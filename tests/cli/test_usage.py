@@ -185,7 +185,7 @@ def test_a_version_at_length_names_what_a_report_of_a_bug_needs(words: list[str]
     assert lines[0] == f"ecapipe {__version__}"
     assert f"Python: {platform.python_version()} (CPython)" in lines
     assert f"Platform: {platform.platform()}" in lines
-    assert {f"  {name} {metadata.version(name)}" for name in ("typer", "httpx", "keyring")} <= {*lines}
+    assert {f"  {name} {metadata.version(name)}" for name in ("typer", "msgspec", "keyring")} <= {*lines}
     assert "  pytest" not in ended.out
 
 

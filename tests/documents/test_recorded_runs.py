@@ -32,9 +32,9 @@ from ecapipe.events import (
     SubjectFinished,
     stages_until,
 )
-from ecapipe.problems.oauth import auth_timeout_error
 from ecapipe.problems.problem import USAGE, WAITING, EcapipeError, Problem
 from ecapipe.problems.project import no_apps_found
+from ecapipe.problems.sign_in import auth_timeout_error
 from ecapipe.problems.storage import damaged_record, newer_format
 from ecapipe.problems.usage import malformed_result
 

@@ -39,10 +39,11 @@ from ecapipe.events import (
     Subject,
     SubjectFinished,
 )
-from ecapipe.problems.oauth import auth_timeout_error, invalid_client, nobody_to_ask
+from ecapipe.problems.oauth import invalid_client
 from ecapipe.problems.orgs import no_org_chosen
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.project import requires_project_error
+from ecapipe.problems.sign_in import auth_timeout_error, nobody_to_ask
 from ecapipe.problems.usage import interrupted, unknown_app
 
 UAT, PROD = Subject("Billing", "uat", "acme"), Subject("Billing", "prod", "acme")

@@ -22,10 +22,10 @@ from fakes.orgs import registered
 
 from ecapipe.cli.emulator import planned
 from ecapipe.emulator.faults import Fault
-from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.problems.network import tls_failed
-from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.sign_in import emulator_cannot_listen
 from ecapipe.problems.usage import unreadable_file, usage_error
 
 SAMPLE = Path(__file__).parents[2] / "sample-project"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
-from ecapipe.emulator.org import EmulatedPair, OrgSetup, RegisteredApp
+from ecapipe.emulator.registration import EmulatedPair, OrgSetup, RegisteredApp
 from ecapipe.emulator.server import Emulator
 from ecapipe.secret import Secret
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
-from ecapipe.emulator.org import EmulatedOrg, OrgSetup
+from ecapipe.emulator.org import EmulatedOrg
+from ecapipe.emulator.registration import OrgSetup
 from ecapipe.emulator.server import Emulator
 from ecapipe.emulator.site import answer as respond
 from ecapipe.emulator.wire import Call, Parameters

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
-from ecapipe.emulator.org import OrgSetup, RegisteredApp
+from ecapipe.emulator.registration import OrgSetup, RegisteredApp
 from ecapipe.emulator.server import Emulator
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -25,7 +25,7 @@ from emulator.client import (
     refusal,
 )
 
-from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.emulator.server import Emulator
 
 TOKEN = "/services/oauth2/token"

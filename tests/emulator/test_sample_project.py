@@ -11,7 +11,7 @@ import httpx
 import pytest
 from emulator.client import Client
 
-from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.emulator.server import Emulator
 from ecapipe.secret import Secret
 

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -31,7 +34,8 @@ _LOADED = (
 @dataclass(frozen=True)
 class Life:
     """A command line, and what happens to it: `signals` are sent after so many seconds, or by the output itself when
-    it is written to for the `at_write`th time. A stream is caught, or ``closed``, ``full`` or ``gone`` (its reader).
+    it is written to for the `at_write`th time. A stream is caught, or ``closed``, ``full``, ``gone`` (its reader), a
+    pipe that is read slowly (``slow``), or one that is full and not read at all (``stuck``).
     """
 
     words: Sequence[str]
@@ -77,13 +81,36 @@ def _program() -> None:
     deaths = []
     for life in tried:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as writes:
+            reader, writer = _small_pipe()
             child = os.fork()
             if not child:
-                _be_born(life, out, err, writes)
+                os.close(reader)
+                _be_born(life, writer, out, err, writes)
                 sys.exit(main(list(life.words)))
-            deaths.append({"status": _follow(child, life), "out": _text(out), "err": _text(err)})
-            deaths[-1]["writes"] = len(_text(writes))
+            os.close(writer)
+            reading = threading.Thread(target=_read_slowly, args=(reader, out))
+            if life.out == "slow":
+                reading.start()
+            status = _follow(child, life)
+            if life.out == "slow":
+                reading.join()
+            os.close(reader)
+            texts = {"out": _text(out), "err": _text(err)}
+            deaths.append({"status": status, **texts, "writes": len(_text(writes))})
     json.dump(deaths, sys.stdout)
+
+
+def _small_pipe() -> tuple[int, int]:
+    reader, writer = os.pipe()
+    with suppress(AttributeError):  # macOS has no such call
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    return reader, writer
+
+
+def _read_slowly(reader: int, file: IO[bytes]) -> None:
+    while piece := os.read(reader, 4096):
+        file.write(piece)
+        time.sleep(0.005)
 
 
 def _follow(child: int, life: Life) -> int:
@@ -118,30 +145,45 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode()
 
 
-def _be_born(life: Life, out: IO[bytes], err: IO[bytes], writes: IO[bytes]) -> None:
+def _be_born(life: Life, pipe: int, out: IO[bytes], err: IO[bytes], writes: IO[bytes]) -> None:
     os.chdir(life.cwd)
     os.environ.clear()
     os.environ.update(life.variables)
     sys.stdin = open(os.devnull)
-    sys.stdout = _stream(1, life.out, out)
-    sys.stderr = _stream(2, life.err, err)
+    sys.stdout = _stream(1, life.out, out, pipe)
+    sys.stderr = _stream(2, life.err, err, pipe)
+    os.close(pipe)
     numbers = [number for _, number in life.signals]
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             _watch(stream, life.at_write, numbers, writes.fileno())
 
 
-def _stream(descriptor: int, kind: str, file: IO[bytes]) -> Any:
+def _stream(descriptor: int, kind: str, file: IO[bytes], pipe: int) -> Any:
     if kind == "closed":
         os.close(descriptor)
         return None
     if kind == "gone":
         reader, writer = os.pipe()
         os.close(reader)
+    elif kind == "full":
+        writer = os.open("/dev/full", os.O_WRONLY)
+    elif kind in ("slow", "stuck"):
+        writer = pipe
     else:
-        writer = os.open("/dev/full", os.O_WRONLY) if kind == "full" else file.fileno()
+        writer = file.fileno()
+    if kind == "stuck":
+        _fill(writer)
     os.dup2(writer, descriptor)
     return open(descriptor, "w", encoding="utf-8", closefd=False)
+
+
+def _fill(pipe: int) -> None:
+    os.set_blocking(pipe, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b".")
+    os.set_blocking(pipe, True)
 
 
 def _watch(stream: Any, at: int | None, numbers: Sequence[int], writes: int) -> None:

@@ -9,7 +9,7 @@ from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.cli import emulator
 from ecapipe.emulator.faults import Fault
-from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.emulator.server import Emulator
 from ecapipe.project.discovery import ProjectSelection
 

@@ -23,7 +23,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.network.http import Http
 from ecapipe.documents.report import Report
 from ecapipe.emulator.faults import Fault
-from ecapipe.emulator.org import OrgSetup, RegisteredApp
+from ecapipe.emulator.registration import OrgSetup, RegisteredApp
 from ecapipe.emulator.server import Emulator
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.orgs.sf_logins import SfLogin

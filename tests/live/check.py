@@ -29,7 +29,7 @@ from ecapipe.cli.emulator import registered
 from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Credentials
 from ecapipe.credentials.sources import Scope
-from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.registration import RegisteredApp
 from ecapipe.emulator.server import Emulator
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection

@@ -18,7 +18,7 @@ from fakes.scripted import BUSY, Answer, Orgs, Outcome, answer
 from ecapipe.login.options import LoginOptions
 from ecapipe.oauth.messages import Response
 from ecapipe.orgs.selection import OrgSelection
-from ecapipe.problems import oauth
+from ecapipe.problems import api, oauth
 from ecapipe.problems.network import connection_failed, connection_lost, unexpected_answer
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError
@@ -212,7 +212,7 @@ def test_a_mismatch_without_refresh_token_says_what_stays_valid(run: Login) -> N
 
 def test_a_blocked_api_fails_although_user_info_works(run: Login) -> None:
     outcome = run({"v60.0": [answer([{"errorCode": "MADE_UP"}], 403)]})
-    assert outcome.problem == oauth.api_access_blocked.name
+    assert outcome.problem == api.api_access_blocked.name
 
 
 def test_the_api_is_left_alone_without_the_scope(run: Login) -> None:

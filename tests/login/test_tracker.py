@@ -31,8 +31,9 @@ from ecapipe.events import (
     stages_until,
 )
 from ecapipe.login.tracker import EndEarly, SkipStage, StageSequence, Tracker
-from ecapipe.problems.oauth import auth_timeout_error, invalid_client
+from ecapipe.problems.oauth import invalid_client
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.sign_in import auth_timeout_error
 from ecapipe.problems.usage import internal_error, interrupted
 
 TARGET = Subject("Billing", "uat")

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 import trees
-from billing import ORG, proven
+from billing import ORG, SECRET, proven
 from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +58,15 @@ def told(response: Response) -> tuple[str, str | None, object]:
     except EcapipeError as error:
         return "unclear", None, error.problem.kind
     return ACCEPTED
+
+
+@pytest.mark.parametrize("error", ["access_denied", "made_up_error", "invalid_client_id"])
+def test_a_refusal_repeats_no_secret(error: str) -> None:
+    for text in (SECRET.encode().hex(), "00D000000000001!AQEAQFAKE.session_token"):
+        query = urlencode({"error": error, "error_description": f"not {text}"})
+        with pytest.raises(ProbeRefusal) as raised:
+            authorize_probe.read(redirect(f"{trees.LOOPBACK}?{query}"), LOGIN)
+        assert text[:16] not in raised.value.problem.message
 
 
 def test_it_is_asked_for_what_a_browser_would_ask_for_and_carries_no_secret() -> None:

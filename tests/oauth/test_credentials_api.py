@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from billing import KEY, ORG, SECRET
+from disguises import DISGUISES
 from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,9 +128,15 @@ def test_a_refusal_says_what_is_missing(given: Response, kind: Kind[...]) -> Non
     assert (problem.kind, problem.host, problem.http_status) == (kind, ORG.host, given.status)
 
 
-def test_a_refusal_repeats_no_token() -> None:
-    told = answer([{"errorCode": "X", "message": f"bad token {BEARER.reveal()}"}], 400)
-    assert "MADE.UP" not in problem_of(credentials_api.known, told, ORG, BEARER).message
+@pytest.mark.parametrize("disguise", ["plain", "hexadecimal", "spelled out", "base64"])
+def test_a_refusal_repeats_no_token_and_no_secret_that_the_org_gave(disguise: str) -> None:
+    pair = {"key": KEY, "secret": "MADE+UP!staged=secret", "state": "Active"}
+    assert credentials_api.staged(answer({"stagedCredentials": [pair]}), ORG, BEARER)
+    for value in ("AQ.MADE.UP", "MADE+UP!staged=secret"):
+        told = answer([{"errorCode": "X", "message": f"bad {DISGUISES[disguise](value)}"}], 400)
+        message = problem_of(credentials_api.known, told, ORG, BEARER).message
+        assert "X: bad [REDACTED]" in message
+        assert DISGUISES[disguise](value)[:12] not in message
 
 
 NAMES = """apps consumers stagedCredentials developerName identifier id key secret state expirationDate nextPageUrl

@@ -17,7 +17,7 @@ from ecapipe.oauth import messages, refusals, userinfo
 from ecapipe.oauth.messages import Response
 from ecapipe.oauth.refusals import Place
 from ecapipe.oauth.tokens import Token
-from ecapipe.problems import oauth
+from ecapipe.problems import api, oauth
 from ecapipe.problems.problem import Kind, Problem
 from ecapipe.secret import Secret
 
@@ -76,7 +76,7 @@ def test_a_resource_that_knows_no_bound_tokens_is_told_from_one_that_takes_no_to
     assert refused("rest", "INVALID_AUTH_HEADER").kind is oauth.request_refused
     bound = refused("userinfo", "invalid_token", proved=True)
     # A saved login is refreshed because of it.
-    assert bound.kind is oauth.user_info_refused
+    assert bound.kind is api.user_info_refused
     assert "or its proof" in bound.message
 
 
@@ -147,7 +147,7 @@ def test_a_description_decides_before_the_code(place: Place, description: str, k
         ("jwt", "invalid_client_id", "", oauth.invalid_client_id),
         ("refresh", "invalid_token", "", oauth.token_refused),
         ("revoke", "unsupported_token_type", "", oauth.token_refused),
-        ("userinfo", "invalid_token", "", oauth.user_info_refused),
+        ("userinfo", "invalid_token", "", api.user_info_refused),
         ("web", "invalid_token", "", oauth.misplaced_answer),
         ("jwt", "bad_jti_claim", "", oauth.assertion_used),
         ("web", "unauthorized_client", "", oauth.unsupported_grant_type),
@@ -217,20 +217,20 @@ def test_what_has_two_causes_is_not_said_to_have_one() -> None:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("code", ["invalid_client_id", "redirect_uri_mismatch"])
 def test_settling_is_advised_only_where_it_repeats_the_request(place: Place, code: str) -> None:
-    repeats = {"web"} if code == "redirect_uri_mismatch" else {"web", "client-credentials", "jwt"}
+    repeats = {"web"} if code == "redirect_uri_mismatch" else {"token", "web", "client-credentials", "jwt"}
     assert ("--settle" in " ".join(refused(place, code).actions)) == (place in repeats)
 
 
 @pytest.mark.parametrize(
     ("status", "code", "kind", "category", "retryable"),
     [
-        (403, "API_DISABLED_FOR_ORG", oauth.api_disabled, "org", False),
-        (403, "API_CURRENTLY_DISABLED", oauth.api_disabled_for_user, "policy", False),
-        (403, "REQUEST_LIMIT_EXCEEDED", oauth.request_limit_exceeded, "org", True),
-        (401, "INVALID_SESSION_ID", oauth.api_session_refused, "policy", False),
+        (403, "API_DISABLED_FOR_ORG", api.api_disabled, "org", False),
+        (403, "API_CURRENTLY_DISABLED", api.api_disabled_for_user, "policy", False),
+        (403, "REQUEST_LIMIT_EXCEEDED", api.request_limit_exceeded, "org", True),
+        (401, "INVALID_SESSION_ID", api.api_session_refused, "policy", False),
         (403, "SERVER_UNAVAILABLE", oauth.server_busy, "org", True),
         (403, "app_blocked", oauth.app_blocked, "policy", False),
-        (403, "SOMETHING_NEW", oauth.api_access_blocked, "policy", False),
+        (403, "SOMETHING_NEW", api.api_access_blocked, "policy", False),
     ],
 )
 def test_the_api_says_why_it_refuses_a_token(
@@ -247,9 +247,9 @@ def test_the_api_says_why_it_refuses_a_token(
 @pytest.mark.parametrize(
     ("word", "kind"),
     [
-        ("Bad_OAuth_Token", oauth.user_info_refused),
-        ("Missing_OAuth_Token", oauth.user_info_refused),
-        ("Wrong_Org", oauth.user_info_refused),
+        ("Bad_OAuth_Token", api.user_info_refused),
+        ("Missing_OAuth_Token", api.user_info_refused),
+        ("Wrong_Org", api.user_info_refused),
         ("app_blocked", oauth.app_blocked),
         ("service_unavailable", oauth.server_busy),
     ],

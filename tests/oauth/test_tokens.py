@@ -295,6 +295,25 @@ def test_any_other_answer_is_no_token(answer: Response, kind: Kind[...]) -> None
     assert problem_of(read, answer).kind is kind
 
 
+@pytest.mark.parametrize(
+    ("status", "error"), [(200, {}), (200, {"error": "made_up"}), (400, {"error": "invalid_grant"}), (500, {})]
+)
+def test_tokens_beside_an_error_can_be_revoked_and_are_not_repeated(status: int, error: dict[str, str]) -> None:
+    members = {**WHOLE, "id": None, "access_token": "MADE0UP0ACCESS0", "refresh_token": "MADE0UP0REFRESH", **error}
+    members["error_description"] = "got MADE0UP0ACCESS0 and MADE%30UP0REFRESH"
+    with pytest.raises(tokens.Unusable) as raised:
+        read(Response(status, "application/json", json.dumps(members).encode()))
+    for token in (raised.value.access_token, raised.value.refresh_token):
+        assert token is not None
+        assert token.reveal()[:8] not in raised.value.problem.message.replace("%30", "0")
+
+
+def test_a_code_that_is_struck_out_is_nothing_to_search_for() -> None:
+    body = json.dumps({"error": SECRET, "error_description": SECRET}).encode()
+    problem = problem_of(read, Response(400, "application/json", body))
+    assert not any("[REDACTED]" in action for action in problem.actions)
+
+
 @pytest.mark.parametrize("secret", [SECRET, GRANT.code.reveal(), VERIFIER.reveal()])
 def test_what_was_sent_is_struck_out_of_what_the_org_says(secret: str) -> None:
     body = json.dumps({"error": "made_up", "error_description": f"got {secret}"}).encode()

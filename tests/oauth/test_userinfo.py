@@ -19,7 +19,7 @@ from ecapipe.oauth.messages import Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs.org import Org
-from ecapipe.problems import oauth
+from ecapipe.problems import api, oauth
 from ecapipe.problems.network import redirect_refused, unexpected_answer
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Kind
@@ -138,10 +138,10 @@ def test_a_refusal_repeats_nothing_that_the_org_was_sent(read: Callable[[Respons
 @pytest.mark.parametrize(
     ("given", "kind"),
     [
-        (answer(b"Bad_OAuth_Token", 403, "text/html"), oauth.user_info_refused),
-        (answer(b"", 401, ""), oauth.user_info_refused),
-        (answer({"error": "invalid_token"}, 401), oauth.user_info_refused),
-        (answer(WHOLE, 403), oauth.user_info_refused),
+        (answer(b"Bad_OAuth_Token", 403, "text/html"), api.user_info_refused),
+        (answer(b"", 401, ""), api.user_info_refused),
+        (answer({"error": "invalid_token"}, 401), api.user_info_refused),
+        (answer(WHOLE, 403), api.user_info_refused),
         (answer(b"<html>", 200, "text/html"), unexpected_answer),
         (answer(b"", 200, ""), unexpected_answer),
         (answer(json.dumps(WHOLE).encode()[:-5]), unexpected_answer),
@@ -244,7 +244,7 @@ def test_an_api_that_answers_is_no_problem() -> None:
 def test_an_api_that_refuses_the_token_is_a_policy_problem(status: int) -> None:
     problem = userinfo.api_problem(answer([{"errorCode": "SOMETHING_NEW"}], status), TOKEN, ORG)
     assert problem is not None
-    assert (problem.kind, problem.category) == (oauth.api_access_blocked, "policy")
+    assert (problem.kind, problem.category) == (api.api_access_blocked, "policy")
     assert "SOMETHING_NEW" in problem.message
     assert f"HTTP {status}" in problem.message
 

@@ -9,6 +9,7 @@ import string
 from collections.abc import Sequence
 
 import pytest
+import trees
 from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,6 +232,17 @@ def test_a_column_for_secrets_is_answered_with_the_way_that_there_is(column: str
 @pytest.mark.parametrize("value", ["0123456789ABCDEF" * 4, "ABCDEF0123456789" * 4, "sword fish", "a=swordfish"])
 def test_what_may_be_a_secret_itself_is_not_repeated(value: str) -> None:
     problem = problem_of(read(f"url,secretEnv\n{UAT},{value}").require)
+    assert value not in repr(problem)
+
+
+@pytest.mark.parametrize(
+    "value", [trees.secret("One"), "00D000000000001!AQFAKE.token", "5Aep861FAKE.token", trees.key("One")]
+)
+@pytest.mark.parametrize("column", [each for each in COLUMNS if each != "sourceDir"])
+def test_what_has_the_shape_of_a_secret_is_taken_for_nothing_else(column: str, value: str) -> None:
+    entry = {"alias": "uat", "url": UAT, column: value}
+    problem = problem_of(read(json.dumps([entry])).require)
+    assert f", {column}: looks like a secret" in problem.message
     assert value not in repr(problem)
 
 

@@ -569,6 +569,13 @@ def test_a_tree_that_cannot_be_used_is_a_mistake_of_its_row() -> None:
     assert 'row 2, column sourceDir: cannot be used: The path "gone"' in problem.message
 
 
+def test_an_alias_with_the_shape_of_a_secret_is_not_repeated() -> None:
+    alias = "AB12" * 16
+    problem = problem_of(selection.select, OrgSelection(every=True), configured(**{alias: {"url": UAT}}))
+    assert "plugins.ecapipe.orgs.[REDACTED] looks like a secret" in problem.message
+    assert alias not in repr(problem)
+
+
 def test_all_mistakes_of_configured_orgs_are_told_at_once() -> None:
     searched = configured(
         a={"url": UAT, "flow": "wbe"}, b={"orgId": "12", "alias": "c"}, c={"url": "https://evil.test"}

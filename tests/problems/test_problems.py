@@ -16,6 +16,7 @@ from profiles import tries
 
 from ecapipe import problems
 from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.problems.network import TlsFault
 from ecapipe.problems.oauth import invalid_client, invalid_client_id, rate_limited
 from ecapipe.problems.orgs import refused_host
 from ecapipe.problems.problem import Category, EcapipeError, Kind, did_you_mean
@@ -28,6 +29,7 @@ EXIT_CODES = {1, 2, 3, 69, 130}
 WORDS = st.text().map("x{}".format)
 VALUES: dict[object, st.SearchStrategy[object]] = {
     str: WORDS,
+    TlsFault: st.sampled_from(get_args(TlsFault)),
     int: st.integers(),
     bool: st.booleans(),
     bool | None: st.none() | st.booleans(),

@@ -23,7 +23,7 @@ from ecapipe.emulator.visitor import VisitError
 from ecapipe.events import Clock
 from ecapipe.login.options import LoginOptions
 from ecapipe.orgs.selection import OrgSelection
-from ecapipe.problems import network, oauth
+from ecapipe.problems import api, network, oauth, sign_in
 from ecapipe.problems.network import unexpected_answer
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import WAITING, Kind
@@ -60,7 +60,7 @@ class Met:
     token: Kind[...] | None
     userinfo: Kind[...] | None
     data: Kind[...] | None
-    page: Kind[...] | None = oauth.auth_timeout_error
+    page: Kind[...] | None = sign_in.auth_timeout_error
     asked: int = 1
 
     def at(self, place: Place) -> Kind[...] | None:
@@ -68,7 +68,7 @@ class Met:
 
 
 def everywhere(
-    do: Do, problem: Kind[...] | None, *, page: Kind[...] | None = oauth.auth_timeout_error, asked: int = 1
+    do: Do, problem: Kind[...] | None, *, page: Kind[...] | None = sign_in.auth_timeout_error, asked: int = 1
 ) -> Met:
     return Met(do, problem, problem, problem, page, asked)
 
@@ -78,12 +78,12 @@ BLOCKED = [{"errorCode": "API_DISABLED_FOR_ORG", "message": "API is not enabled 
 
 FAULTS: Mapping[str, Met] = {
     "refused": everywhere({"status": 400, "body": REFUSAL}, oauth.approval_refused),
-    "unauthorized": Met({"status": 401}, unexpected_answer, oauth.user_info_refused, oauth.api_access_blocked),
+    "unauthorized": Met({"status": 401}, unexpected_answer, api.user_info_refused, api.api_access_blocked),
     "forbidden": Met(
         {"status": 403, "body": BLOCKED},
         unexpected_answer,
-        oauth.api_disabled,
-        oauth.api_disabled,
+        api.api_disabled,
+        api.api_disabled,
     ),
     "missing": Met({"status": 404}, unexpected_answer, unexpected_answer, None),
     "no-object": Met({"status": 200, "body": ["none"]}, unexpected_answer, unexpected_answer, None),
@@ -208,7 +208,7 @@ def test_a_fault_leads_to_its_problem_after_as_many_requests_as_are_safe(
         stage = {"token": "token", "code": "token", "page": "authorize"}.get(place, "verify")
         found_later = problem in (wrong_org, wrong_user)
         assert outcome.failed == ("verify" if found_later else stage, problem.name)
-        assert outcome.status == (WAITING if problem is oauth.auth_timeout_error else 1)
+        assert outcome.status == (WAITING if problem is sign_in.auth_timeout_error else 1)
     repeated = 1 if place in WEB else met.asked if times is None else 2
     assert (outcome.asked, len(outcome.waited)) == (repeated, repeated - 1)
     assert all(0.5 <= seconds <= 10 for seconds in outcome.waited)

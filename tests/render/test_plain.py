@@ -13,7 +13,7 @@ from ecapipe.check.findings import Finding
 from ecapipe.check.rules.registry import RULES
 from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts
 from ecapipe.problems.catalogue import CATALOGUE
-from ecapipe.render import listings, text
+from ecapipe.render import finding_list, listings, text
 from ecapipe.render import screen as layout
 
 WIDE = layout.Screen(1000)
@@ -147,7 +147,7 @@ def test_findings_are_grouped_by_app_and_told_once() -> None:
     command = replace(finding(), app="Billing", accepted=False, actions=("Look: git status --short",))
     found = [note, missing("Portal"), missing("Billing"), missing("Nightly"), command]
     assert (
-        shown(listings.findings(found, 4))
+        shown(finding_list.findings(found, 4))
         == """\
 Portal
   error  secret-missing  Portal has none.
@@ -176,7 +176,7 @@ def test_sixty_apps_with_the_same_findings_are_no_longer_than_one_and_a_list() -
         )
         for number in range(60)
     ]
-    assert len(shown(listings.findings(found, 60)).splitlines()) < 20
+    assert len(shown(finding_list.findings(found, 60)).splitlines()) < 20
 
 
 def test_everything_can_be_explained() -> None:
@@ -201,7 +201,7 @@ def test_text_from_outside_forges_nothing(said: str) -> None:
         (listings.listing([app(said)], "verbose"), listings.listing([app()], "verbose")),
         (listings.listing([app(said)], screen=WIDE), listings.listing([app()], screen=WIDE)),
         (listings.logins([login(said)], screen=WIDE), listings.logins([login()], screen=WIDE)),
-        (listings.findings([finding(said)], 1, screen=WIDE), listings.findings([finding()], 1, screen=WIDE)),
+        (finding_list.findings([finding(said)], 1, screen=WIDE), finding_list.findings([finding()], 1, screen=WIDE)),
         (listings.logins([login(said)], "verbose"), listings.logins([login()], "verbose")),
         (listings.logins([login(said)], "concise"), listings.logins([login()], "concise")),
         (listings.kept_secret(secret(said), said), listings.kept_secret(secret(), "/state")),
@@ -227,7 +227,7 @@ def test_a_verbose_listing_says_why_something_is_missing() -> None:
 def test_concise_findings_leave_out_what_to_do_and_verbose_ones_say_why() -> None:
     found = [finding()]
     lengths = [
-        len(shown(listings.findings(found, 1, length)).splitlines()) for length in ("concise", "usual", "verbose")
+        len(shown(finding_list.findings(found, 1, length)).splitlines()) for length in ("concise", "usual", "verbose")
     ]
     assert lengths[0] == 4
     assert lengths[0] < lengths[1] < lengths[2]

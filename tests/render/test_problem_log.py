@@ -28,8 +28,8 @@ from ecapipe.events import (
 )
 from ecapipe.problems.credentials import consumer_secret_missing
 from ecapipe.problems.network import host_not_found
-from ecapipe.problems.oauth import auth_timeout_error
 from ecapipe.problems.problem import Problem
+from ecapipe.problems.sign_in import auth_timeout_error
 from ecapipe.problems.usage import interrupted
 from ecapipe.render import text
 from ecapipe.render.live_display import LiveDisplay

@@ -24,8 +24,8 @@ from ecapipe.events import (
     SubjectFinished,
 )
 from ecapipe.problems.network import host_not_found
-from ecapipe.problems.oauth import auth_timeout_error
 from ecapipe.problems.problem import Problem
+from ecapipe.problems.sign_in import auth_timeout_error
 from ecapipe.problems.usage import interrupted
 from ecapipe.render import text
 

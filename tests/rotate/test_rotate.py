@@ -18,7 +18,7 @@ from render.test_json_schemas import strict
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.rotation_tools import DeliveryPrograms
 from ecapipe.emulator.faults import Fault
-from ecapipe.emulator.org import EmulatedPair, OrgSetup
+from ecapipe.emulator.registration import EmulatedPair, OrgSetup
 from ecapipe.events import ROTATION_STAGES
 from ecapipe.problems.rotation import staged_pair_gone
 from ecapipe.rotate.ports import Ended
@@ -346,6 +346,13 @@ def test_a_pair_that_the_org_refuses_is_neither_delivered_nor_promoted(tmp_path:
                 assert failure(scene.deliver(*more)) == "NewPairRefused"
             assert scene.received == []
             assert not [request for request in scene.requests if request.startswith("PATCH")]
+
+
+def test_an_org_that_stages_the_active_pair_has_rotated_nothing(tmp_path: Path) -> None:
+    pair = {"id": "1SC000000000009AAA", "key": KEY, "secret": SECRET, "state": "Active"}
+    with staged(tmp_path, faults=[Fault("*/staged", {"status": 201, "body": pair}, after=1, times=1)]) as scene:
+        assert failure(scene.deliver()) == "UnexpectedAnswer"
+        assert scene.received == []
 
 
 def test_a_pair_without_a_proof_is_promoted_on_demand_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fakes.salesforce_cli import login
 from keypairs import certificate, pem, rsa_key, written
 from render.test_json_schemas import names
 
-from ecapipe.emulator.org import OrgSetup
+from ecapipe.emulator.registration import OrgSetup
 
 KEY, SECRET = trees.key("Robot"), trees.secret("Robot")
 

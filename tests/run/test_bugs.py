@@ -25,7 +25,7 @@ from ecapipe.login.tracker import Tracker
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
-from ecapipe.problems.oauth import auth_timeout_error
+from ecapipe.problems.sign_in import auth_timeout_error
 from ecapipe.problems.usage import bug, internal_error
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection

@@ -20,9 +20,10 @@ from ecapipe.events import (
     Subject,
     SubjectFinished,
 )
-from ecapipe.problems.oauth import auth_timeout_error, invalid_client
+from ecapipe.problems.oauth import invalid_client
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.project import no_apps_found
+from ecapipe.problems.sign_in import auth_timeout_error
 from ecapipe.problems.usage import interrupted, shards_missing
 from ecapipe.run import merge
 

@@ -24,7 +24,7 @@ from ecapipe.login.callbacks import CallbackReply
 from ecapipe.login.options import LoginOptions
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
-from ecapipe.problems import oauth
+from ecapipe.problems import oauth, sign_in
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline, scheduler
@@ -304,7 +304,7 @@ def test_when_nobody_types_any_more_pasted_logins_wait_in_vain_and_others_go_on(
     stage.people.approve(listened)
     report = stage.end()
     assert [str(subject) for subject in report.logins] == ["Billing@o1"]
-    assert [problem.name for problem in report.problems] == [oauth.nobody_to_ask.name]
+    assert [problem.name for problem in report.problems] == [sign_in.nobody_to_ask.name]
 
 
 def test_nobody_is_told_to_paste_where_nobody_can(tmp_path: Path) -> None:
@@ -317,14 +317,14 @@ def test_nobody_is_told_to_paste_where_nobody_can(tmp_path: Path) -> None:
         stage.until(lambda events: any(isinstance(e, StageNoted) and e.note.kind == "waiting" for e in events))
         if "localhost" in link:
             stage.people.approve(link)
-    assert [problem.name for problem in stage.end().problems] == [oauth.nobody_to_ask.name]
+    assert [problem.name for problem in stage.end().problems] == [sign_in.nobody_to_ask.name]
     assert "asking" not in [event.note.kind for event in stage.events if isinstance(event, StageNoted)]
 
 
 def test_an_address_that_cannot_be_opened_fails_its_logins_alone(tmp_path: Path) -> None:
     other = trees.app("Other", settings={"callbackUrl": "http://localhost:1718/cb"})
     stage = Stage(trees.plant(tmp_path, trees.project() | trees.app() | other), Orgs())
-    stage.people.lost[trees.LOOPBACK] = trouble = oauth.port_in_use_error("localhost", 1717)
+    stage.people.lost[trees.LOOPBACK] = trouble = sign_in.port_in_use_error("localhost", 1717)
     stage.start(1)
     stage.people.approve(stage.people.see_all(1)[0])
     report = stage.end()
@@ -335,7 +335,7 @@ def test_an_address_that_cannot_be_opened_fails_its_logins_alone(tmp_path: Path)
 def test_time_is_counted_for_all_from_the_first_link(web: Path) -> None:
     start = time.monotonic()
     report = Stage(web, Orgs()).start(5, LoginOptions(wait=0.01)).end()
-    assert [problem.name for problem in report.problems] == [oauth.auth_timeout_error.name] * 5
+    assert [problem.name for problem in report.problems] == [sign_in.auth_timeout_error.name] * 5
     assert report.status == 69
     assert time.monotonic() - start < 5
 
@@ -489,7 +489,7 @@ def test_an_end_on_the_board_ends_what_still_waits(web: Path) -> None:
     assert page.desk is not None
     page.desk.finish()
     report = stage.end()
-    assert (list(usernames(report)), [p.name for p in report.problems]) == (["o1"], [oauth.sign_in_ended.name] * 2)
+    assert (list(usernames(report)), [p.name for p in report.problems]) == (["o1"], [sign_in.sign_in_ended.name] * 2)
     assert report.status == 69
 
 
@@ -601,7 +601,7 @@ def test_an_org_with_a_browser_of_its_own_is_shown_in_it_from_the_board(tmp_path
 def test_without_its_board_the_run_goes_on_in_the_terminal(web: Path) -> None:
     @contextmanager
     def refused(desk: BoardActions) -> Iterator[Page]:
-        raise EcapipeError(oauth.board_cannot_listen(8765, "it is in use"))
+        raise EcapipeError(sign_in.board_cannot_listen(8765, "it is in use"))
         yield Page()
 
     stage = Stage(web, Orgs(), board=refused).start(2)

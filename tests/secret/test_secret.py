@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import gzip
 import hashlib
 import json
 import logging
@@ -23,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe import secret
-from ecapipe.secret import REDACTED, Secret, redact
+from ecapipe.secret import REDACTED, Secret, redact, redact_answer
 
 VALUE = trees.secret("Billing")
 
@@ -234,6 +235,11 @@ def test_what_has_the_shape_of_a_secret_is_struck_out_unasked(text: str) -> None
     assert redact(f"the value ({text} ) is wrong") == "the value ([REDACTED] ) is wrong"
 
 
+def test_a_password_in_an_address_is_struck_out_unasked() -> None:
+    assert redact("use http://ada:swordfish@proxy.example:3128/x") == f"use http://{REDACTED}@proxy.example:3128/x"
+    assert redact(harmless := "https://localhost:8443/@a:b ftp://ada@host") == harmless
+
+
 @pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "ENCRYPTED "])
 def test_a_private_key_is_struck_out_unasked(kind: str) -> None:
     key = f"-----BEGIN {kind}PRIVATE KEY-----\nFAKE+/\nFAKE==\n"
@@ -281,6 +287,49 @@ def test_a_key_shows_its_first_five_and_last_four_characters(key: str, shown: st
 def test_a_mask_never_shows_more_than_nine_characters(key: str) -> None:
     assert secret.mask(key) in (REDACTED, f"{key[:5]}…{key[-4:]}")
     assert len(secret.mask(key)) <= 10
+
+
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+def test_what_is_withheld_is_struck_out_of_an_answer_in_every_disguise(disguise: Callable[[str], str]) -> None:
+    for number in range(40):
+        secret.withhold(Secret(f"{number} of those that an org gave {number}"))
+    secret.withhold(Secret("MADEUP+of/the=last$org"))
+    left = redact_answer(f"got {disguise('MADEUP+of/the=last$org')} in vain")
+    assert REDACTED in left
+    assert not {part for part in windows("madeup+of/the=last$org") for text in readings(left) if part in text}
+
+
+ENCODINGS: list[Callable[[bytes], bytes]] = [
+    *(base64.b64encode, base64.urlsafe_b64encode, base64.b16encode),
+    *(lambda data: data[::-1], lambda data: gzip.compress(data, mtime=0)),
+]
+
+
+@given(
+    st.lists(st.sampled_from(ENCODINGS), min_size=1, max_size=3), st.sampled_from([VALUE, "aPrxFAKE.code/of+it=="])
+)
+def test_an_encoding_within_another_is_struck_out_of_an_answer(
+    inner: list[Callable[[bytes], bytes]], value: str
+) -> None:
+    data = value.encode()
+    for encode in inner:
+        data = encode(data)
+    encoded = base64.b64encode(data).decode()
+    left = redact_answer(f"got {encoded} in vain", Secret(value)).replace(REDACTED, "\n")
+    assert len(max(left.split(), key=len)) < 32, left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user hasn't approved this consumer, see https://acme--uat.sandbox.my.salesforce.com/setup",
+        "INSUFFICIENT_ACCESS_OR_READONLY: insufficient access rights on cross-reference id: 0053000000ABCDEAAA",
+        "The requested resource /services/data/v65.0/apps/oauth/credentials/0xI000000000001EAA does not exist",
+        "ErrorId: 1234567890-12345 (-1234567890), request 8f14e45f-ceea-467f-a0e6-1234567890ab",
+    ],
+)
+def test_what_orgs_say_to_help_stays(text: str) -> None:
+    assert redact_answer(text, Secret(VALUE)) == text
 
 
 def test_what_is_withheld_is_struck_out_of_every_text() -> None:

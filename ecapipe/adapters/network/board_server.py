@@ -18,8 +18,8 @@ from urllib.parse import parse_qs
 from ecapipe.adapters.network import site
 from ecapipe.adapters.network.opening import Key
 from ecapipe.events import Subject
-from ecapipe.problems.oauth import board_cannot_listen
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.sign_in import board_cannot_listen
 from ecapipe.run.board import BoardActions
 
 _ADDRESS: Final = "127.0.0.1"

@@ -8,7 +8,7 @@ import re
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ from ecapipe.adapters.storage.files import reason
 from ecapipe.oauth import dpop
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.problems.network import (
+    TlsFault,
     certificates_not_usable,
     connection_failed,
     connection_lost,
@@ -63,6 +64,10 @@ _PROXY_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080
 CERTIFICATES: Final = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR")
 """Variables that add to the certificates that are trusted. Whoever uses sf behind a proxy has set the second already,
 which is Node's; whoever uses other programs in Python the third, which may name a folder, too."""
+
+
+_FAULTS: Final[Mapping[int, TlsFault]] = {9: "time", 10: "time", 62: "name", 64: "name"}
+"""By the code with which OpenSSL rejects a certificate (``X509_V_ERR_…``)."""
 
 
 class Http:
@@ -312,9 +317,9 @@ def _problem(error: httpx.HTTPError, host: str) -> Problem:
     causes = _causes(error)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return tls_failed(host, _handshake(cause))
+            return tls_failed(host, _handshake(cause), _FAULTS.get(cause.verify_code, "trust"))
         if isinstance(cause, ssl.SSLError):
-            return tls_failed(host, _handshake(cause), certificate=False, local=proxies.local(host))
+            return tls_failed(host, _handshake(cause), "protocol", local=proxies.local(host))
         if isinstance(cause, socket.gaierror):
             return host_not_found(host)
     if isinstance(error, httpx.ConnectTimeout):
@@ -350,7 +355,7 @@ def _proxy_problem(error: httpx.HTTPError, proxy: Proxy, host: str) -> Problem:
 
 def _handshake(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message or "the certificate is not trusted"
+        return (error.verify_message or "the certificate is not trusted").rstrip(".")
     return (error.reason or "handshake failed").lower().replace("_", " ")
 
 

@@ -14,8 +14,8 @@ from ecapipe import page
 from ecapipe.adapters.network import opening, site
 from ecapipe.adapters.network.opening import Openings
 from ecapipe.login.callbacks import CallbackReply
-from ecapipe.problems.oauth import cannot_listen, port_in_use_error
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.sign_in import cannot_listen, port_in_use_error
 
 _GRACE = 1.0
 """Seconds that a browser has to fetch the clean page before the site closes."""

@@ -25,6 +25,7 @@ _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 # O_PATH: a folder that may be passed through need not be readable.
 _FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _NO_LINK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 _WAITS: Final = (0.01, 0.03, 0.1, 0.3, 1.0) if os.name == "nt" else ()
 """Seconds between tries to replace a file."""
 _LINKS: Final = 40
@@ -83,13 +84,19 @@ class _Folder:
 def write(path: str, content: bytes, *, trees: Collection[str] = (), private: bool = False) -> None:
     """Put `content` in the place of what the file held, whose mode it keeps; readers see the one or the other.
 
-    `private`: nobody else may ever read it (0600), and it is still there after a power failure. No link is followed
-    in the last part of the path, nor one that lies in one of `trees`, or in the repository around it.
+    `private`: nobody else may ever read it (0600), it is still there after a power failure, and where the disk has no
+    room for both, it is written over. No link is followed in the last part of the path, nor one that lies in one of
+    `trees`, or in the repository around it.
 
     Raises `EcapipeError` (UnwritableFile), and leaves what is there.
     """
     with _reporting(path), _parent(path, trees) as (folder, name):
-        _replace(folder, name, content, mode=_mode(folder, name), private=private)
+        try:
+            _replace(folder, name, content, mode=_mode(folder, name), private=private)
+        except OSError as error:
+            # What a record has to keep, as a refresh token that was rotated, may be nowhere else.
+            if not (private and error.errno in _NO_ROOM and _overwrite(folder, name, content)):
+                raise
 
 
 def write_report(path: str, content: bytes, *, trees: Collection[str]) -> None:
@@ -142,8 +149,8 @@ def _reporting(file: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        is_link = isinstance(error, _LinkError)
-        raise EcapipeError(unwritable_file(file, files.reason(error), is_link)) from None
+        is_link, is_full = isinstance(error, _LinkError), error.errno in _NO_ROOM
+        raise EcapipeError(unwritable_file(file, files.reason(error), is_link, is_full)) from None
 
 
 @contextmanager
@@ -265,7 +272,8 @@ def _content(folder: _Folder, name: str) -> bytes | None:
 
 def _replace(folder: _Folder, name: str, content: bytes, *, mode: int | None, private: bool = False) -> None:
     # In the same folder, so that the last step only renames; readable by nobody else until it has the file's mode.
-    temporary = folder.at(f".{name}.{os.urandom(4).hex()}")
+    # Not named after it: a name may be as long as the file system allows.
+    temporary = folder.at(f".ecapipe-{os.urandom(8).hex()}")
     first_mode = 0o600 if private or mode is not None else 0o666
     descriptor = os.open(temporary, _NEW, first_mode, dir_fd=folder.descriptor)
     try:
@@ -283,6 +291,20 @@ def _replace(folder: _Folder, name: str, content: bytes, *, mode: int | None, pr
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder.descriptor)
+
+
+def _overwrite(folder: _Folder, name: str, content: bytes) -> bool:
+    """Write into the file that is there, if its room is enough; whether it was. Raises `OSError`."""
+    status = folder.status(name)
+    if status is None or status.st_mode & 0o077 or len(content) > getattr(status, "st_blocks", 0) * 512:
+        return False
+    flags = os.O_RDWR | _NO_LINK
+    with os.fdopen(os.open(folder.at(name), flags, dir_fd=folder.descriptor), "r+b", 0) as file:
+        # At once, with blanks over what is left of a longer one: it is never anything but JSON.
+        file.write(content.ljust(status.st_size))
+        file.truncate(len(content))
+        os.fsync(file.fileno())
+    return True
 
 
 def insist(replace: Callable[[], None], *, waits: Sequence[float] = _WAITS) -> None:

@@ -17,6 +17,7 @@ from ecapipe.problems.usage import bug
 from ecapipe.project.apps import App
 from ecapipe.project.metadata import Type
 from ecapipe.project.sfdx_project import FILE
+from ecapipe.secret import without_shapes
 
 MODULES: Final = (credentials, structure, deploy, values, exposure, dated, mcp)
 
@@ -128,7 +129,8 @@ def _finding(rule: str, level: Level, app: str | None, remark: Remark, project: 
     return Finding(
         rule=rule,
         level=level,
-        message=remark.message,
+        # Findings quote values, and somebody may have pasted a token where a word belongs.
+        message=without_shapes(remark.message),
         app=app,
         file=remark.file,
         line=remark.line,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from ecapipe.credentials.sources import ClientIdentity
-from ecapipe.oauth.flows.flow import Flow, Means
+from ecapipe.oauth.flows.flow import Means, UnattendedFlow
 from ecapipe.oauth.grants import Grant, authentication
 from ecapipe.project import metadata
 from ecapipe.project.apps import App
+
+# Every command loads the flows.
+if TYPE_CHECKING:
+    from ecapipe.oauth.flows.plans import GrantInput, GrantPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class ClientCredentials(Grant):
         return authentication(client) | {"grant_type": "client_credentials"}
 
 
-class ClientCredentialsFlow(Flow):
+class ClientCredentialsFlow(UnattendedFlow):
     name = "client-credentials"
     title = "client credentials"
     lacking = "this flow needs the consumer secret, and none was found"
@@ -41,6 +45,11 @@ class ClientCredentialsFlow(Flow):
 
     def usable(self, means: Means) -> bool:
         return means.secret
+
+    def plan(self, given: GrantInput) -> GrantPlan:
+        from ecapipe.oauth.flows.plans import GrantPlan
+
+        return GrantPlan(lambda ahead: ClientCredentials())
 
 
 CLIENT_CREDENTIALS: Final = ClientCredentialsFlow()

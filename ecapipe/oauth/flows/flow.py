@@ -5,11 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ecapipe.oauth.grants import Grant
 from ecapipe.oauth.scopes import LONG_LIVED
 from ecapipe.project.apps import App
+
+# Every command loads the flows.
+if TYPE_CHECKING:
+    from ecapipe.oauth.flows.plans import GrantInput, GrantPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Flow(ABC):
     """Whether a person takes part."""
     signs: ClassVar[bool] = False
     """Whether a private key stands in for the consumer secret. A key that is given decides for such a flow."""
+    hands_over_key: ClassVar[bool] = False
+    """Whether the Salesforce CLI can log in itself, with the private key, where there is no refresh token."""
     needs_file: ClassVar[bool] = False
     """Whether it needs more of the settings file than key and secret."""
     settings_decide: ClassVar[bool] = True
@@ -80,3 +86,11 @@ class Flow(ABC):
     def brings_refresh_token(self, scopes: Collection[str]) -> bool:
         """Whether a login with these scopes comes with a refresh token."""
         return self.refreshes and not LONG_LIVED.isdisjoint(scopes)
+
+
+class UnattendedFlow(Flow):
+    """A flow that no person takes part in: one token request with a grant."""
+
+    @abstractmethod
+    def plan(self, given: GrantInput) -> GrantPlan:
+        """How its grant is made, before anything is sent. Raises `EcapipeError` for what is missing."""

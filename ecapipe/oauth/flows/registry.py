@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from ecapipe.credentials.resolution import AllowedFlows
-from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS, ClientCredentialsFlow
-from ecapipe.oauth.flows.flow import Means
-from ecapipe.oauth.flows.jwt import JWT, JwtFlow
+from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
+from ecapipe.oauth.flows.flow import Means, UnattendedFlow
+from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.oauth.flows.web import WEB, WebFlow
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import flow_not_possible
 from ecapipe.project.apps import App
 
-UnattendedFlow = ClientCredentialsFlow | JwtFlow
-"""A flow that no person takes part in."""
-
 AnyFlow = WebFlow | UnattendedFlow
+"""Each kind of login; `login.plan` plans it, and `run.scheduler` has it done."""
 
 FLOWS: Final[tuple[AnyFlow, ...]] = (WEB, CLIENT_CREDENTIALS, JWT)
 """In the order of help, results and, but for a key that was given, of the choice: pipelines rely on the flow that
 ``auto`` leads to."""
+
+UNATTENDED: Final = tuple([flow for flow in FLOWS if isinstance(flow, UnattendedFlow)])
 
 FLOW_NAMES: Final = tuple([flow.name for flow in FLOWS])
 
@@ -36,9 +36,19 @@ def find(name: str) -> AnyFlow | None:
     return next((flow for flow in FLOWS if flow.name == name), None)
 
 
+def leads_to(option: str) -> tuple[AnyFlow, ...]:
+    """The flows that may come of `option`, one of `CHOICES`."""
+    return tuple([flow for flow in FLOWS if option in (AUTO, flow.name)])
+
+
 def allowed_by(app: App) -> tuple[AnyFlow, ...]:
     """The flows that the files of `app` allow."""
     return tuple([flow for flow in FLOWS if flow.allowed_by(app)])
+
+
+def may_be_allowed(flow: AnyFlow, app: App) -> bool:
+    """Whether the org may allow `flow`, as far as the files of `app` tell."""
+    return not flow.settings_decide or (app.settings is not None and flow.allowed_by(app))
 
 
 def names_allowed_by(app: App) -> tuple[str, ...]:
@@ -98,4 +108,11 @@ def _explain_refusal(app: App, option: str, candidates: Sequence[AnyFlow]) -> st
 
 def uses_key(app: App, option: str, has_key: bool) -> bool:
     """Whether `app` will log in with a private key, for which it needs no secret."""
-    return has_key and any(flow.signs and option in (AUTO, flow.name) for flow in _candidates(app, option))
+    return has_key and any(flow.signs and flow in leads_to(option) for flow in _candidates(app, option))
+
+
+def needs_no_secret(app: App, option: str, has_key: bool) -> bool:
+    """Whether the login of `app` will need no secret, whichever flow `option` leads to."""
+    flows = [flow for flow in _candidates(app, option) if flow in leads_to(option) and not flow.signs]
+    without_secret = bool(flows) and not any(flow.needs_secret(app) for flow in flows)
+    return without_secret or uses_key(app, option, has_key)
