@@ -405,11 +405,9 @@ class EvidenceCollector:
             # Before a login nothing is read that is in no repository: it is shared with nobody.
             if self._options.purpose in USING:
                 return ()
-            return self._contents(self._world.tree.files(self._root), "")
-        prefix = "" if folder == "." else f"{folder}/"
-        if self._options.staged:
-            return _without_prefix(git.staged(folder), prefix)
-        suspects = [self._suspects_of(git, folder, prefix)]
+            suspects: list[Iterable[_Content]] = [self._contents(self._world.tree.files(self._root), "")]
+        else:
+            suspects = [self._suspects_of(git, folder, "" if folder == "." else f"{folder}/")]
         for inner in self._inner(git):
             place = posixpath.relpath(inner.top, self._world.tree.target(self._root))
             suspects.append(self._suspects_of(inner, ".", "", f"{place}/"))
@@ -428,6 +426,8 @@ class EvidenceCollector:
 
     def _suspects_of(self, git: Git, folder: str, prefix: str, place: str = "") -> Iterable[_Content]:
         """Those in a `folder` of one repository, which git names by `prefix`, and the project by `place`."""
+        if self._options.staged:
+            return _without_prefix(git.staged(folder), prefix, place)
         on_disk = git.holding(folder, self._search) if len(self._search) < _MANY_SECRETS else git.files(folder)
         # Meanwhile git looks through the disk.
         return chain(_without_prefix(git.altered(folder), prefix, place), self._contents(on_disk, prefix, place))

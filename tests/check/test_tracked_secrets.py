@@ -244,6 +244,20 @@ def test_a_package_directory_that_is_a_repository_is_searched(tmp_path: Path) ->
     assert flagged(root, COMMIT, ELSEWHERE) == {"force-app/notes.txt", "force-app/gone.txt"}
 
 
+def test_a_hook_of_such_a_repository_searches_what_it_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = ground.ready(tmp_path, [trees.project() | trees.app(), "init"])
+    staged = {"notes.txt": SECRET, "copy.txt": f"<consumerSecret>{SECRET}</consumerSecret>"}
+    inner = ground.ready(root / "force-app", [*committed(IGNORE), staged, "add --all"])
+    monkeypatch.chdir(inner)
+    for only_staged in (False, True):
+        found = {(each.rule, each.file) for each in ground.hook(only_staged).findings}
+        assert {(ELSEWHERE, f"force-app/{name}") for name in staged} <= found
+    trees.plant(root, trees.app(settings={"consumerSecret": None}))
+    assert (RULE, "force-app/copy.txt") in {(each.rule, each.file) for each in ground.hook().findings}
+
+
 def test_what_such_a_repository_has_in_files_of_no_app_counts_unless_it_lies_outside(tmp_path: Path) -> None:
     files = trees.project("force-app", "inner", "outer") | trees.app(settings={"consumerSecret": None})
     del files["outer/"]
