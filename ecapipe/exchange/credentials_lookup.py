@@ -89,7 +89,7 @@ class CredentialsLookup:
             return [login for login in logins if same_id(login.org_id, source)][:1]
         scoped = app.scoped_org
         made_in = [login for login in logins if scoped and same_id(login.org_id, scoped)]
-        target = [login for login in logins if org and _leads_to(login, org)]
+        target = [login for login in logins if org and login.leads_to(org, by_alias=True)]
         # Several users may be logged in to one org; it is asked once.
         return list({login.org_id: login for login in (*made_in[:1], *target[:1])}.values())
 
@@ -212,10 +212,3 @@ def _login_missing(app: App, org: Org | None) -> Problem:
     if org:
         return rest_login_missing(app.name, org.name, org.url)
     return rest_login_missing(app.name, "its source org", None)
-
-
-def _leads_to(login: SfLogin, org: Org) -> bool:
-    """Whether a login is to the target org: by id, by name, or by address."""
-    if org.org_id:
-        return same_id(login.org_id, org.org_id)
-    return org.alias in login.aliases or login.instance_url.lower() == org.url

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ecapipe.events import NamedBy
+from ecapipe.orgs.org import Org, same_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class SfLogin:
     def whole(self) -> bool:
         """Whether it names its org: a broken login does not."""
         return bool(self.org_id and self.instance_url)
+
+    def leads_to(self, org: Org, *, by_alias: bool = False) -> bool:
+        """Whether it is a login to the very org, by address, or `by_alias` where the user gave that to the address:
+        an alias may mean another org to somebody else, and an id that a tree gives to an address, too."""
+        named = by_alias and org.paired_by == "user" and org.alias in self.aliases
+        return (named or self.instance_url.lower() == org.url) and same_id(self.org_id, org.org_id or self.org_id)
 
     @property
     def host(self) -> str:

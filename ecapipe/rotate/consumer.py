@@ -12,7 +12,7 @@ from ecapipe.exchange.credentials_lookup import MAX_PAGES, MAX_SLOTS, list_consu
 from ecapipe.oauth import credentials_api
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs import selection
-from ecapipe.orgs.org import Org, error_at, same_id
+from ecapipe.orgs.org import Org, error_at
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.api import api_disabled_for_user, api_session_refused
 from ecapipe.problems.credentials import (
@@ -67,7 +67,7 @@ def _is_of_login(problem: Problem) -> bool:
 def _logins(org: Org, allowed: tuple[str, ...], world: World) -> Iterator[Callable[[], Session]]:
     """Ways to log in to the org: first those of the Salesforce CLI, where administrators are."""
     try:
-        logins = [login for login in world.sf.logins() if _leads_to(login, org)]
+        logins = [login for login in world.sf.logins() if login.leads_to(org)]
     except EcapipeError as error:
         # Without a Salesforce CLI there are saved logins; one that is there and fails is to be mended.
         if error.problem.kind is not sf_not_found:
@@ -79,12 +79,6 @@ def _logins(org: Org, allowed: tuple[str, ...], world: World) -> Iterator[Callab
 
 def _raise(error: EcapipeError) -> Session:
     raise error
-
-
-def _leads_to(login: SfLogin, org: Org) -> bool:
-    """Whether a login is to the very org, by address: an alias may mean another one to somebody else, and an id that
-    a tree gives to the address, too."""
-    return login.instance_url.lower() == org.url and same_id(login.org_id, org.org_id or login.org_id)
 
 
 def _is_in(login: SavedLogin, org: Org) -> bool:

@@ -125,6 +125,17 @@ def test_a_missing_secret_comes_from_the_org_and_is_used(tmp_path: Path) -> None
         assert f"was read from {place}." in probed.result["probes"][0]["message"]
 
 
+@pytest.mark.parametrize("alias", ["source", "x"])
+def test_no_tree_reads_the_secret_of_another_org_by_an_alias_or_id(alias: str, tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        org = {"url": "https://stranger.my.salesforce.com"} | ({"orgId": scene.org_id} if alias == "x" else {})
+        trees.plant(scene.root, trees.project(plugins={"ecapipe": {"orgs": {alias: org}}}))
+        words = ["run", "-d", str(scene.root), "--all-orgs", "--secret-from", "rest", "--until", "check", "--json"]
+        ended = ecapipe(*words, at=scene.home, PATH=f"{scene.sf.folder}:/usr/local/bin:/usr/bin:/bin")
+        asked = [call.command for call in scene.sf.calls if "show-access-token" in call.command]
+        assert (failure(ended), asked) == ("RestLoginMissing", [])
+
+
 def test_nobody_asks_an_org_that_is_not_named_as_a_source(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         ended = scene.run("--json", "--secret-from", "file", "--until", "check")

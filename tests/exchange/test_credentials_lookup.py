@@ -154,22 +154,21 @@ def test_the_org_that_has_the_consumer_is_asked(changes: dict[str, trees.Element
     assert api.bearers == {f"00D!AQ.{bearer}@acme.example"}
 
 
-@pytest.mark.parametrize(
-    "org",
-    [
-        ORG,
-        replace(ORG, alias="other"),
-        replace(ORG, address=MOVED),
-        replace(ORG, alias=None, address=MOVED, org_id="00D000000000001"),
-    ],
-)
-def test_a_login_to_the_target_is_known_by_name_address_or_id(org: Org) -> None:
+@pytest.mark.parametrize("org", [ORG, replace(ORG, alias="other", paired_by="tree"), replace(ORG, address=MOVED)])
+def test_a_login_to_the_target_is_known_by_address_or_by_the_alias_that_the_user_gave_it(org: Org) -> None:
     ask, _ = disclosure(Api(), ADMIN)
     assert ask(app(), org, KEY).key == KEY
 
 
 @pytest.mark.parametrize(
-    "org", [None, replace(ORG, org_id="00D000000000009"), replace(ORG, alias="x", address=MOVED)]
+    "org",
+    [
+        None,
+        replace(ORG, org_id="00D000000000009"),
+        replace(ORG, alias="x", address=MOVED),
+        replace(ORG, address=MOVED, paired_by="tree"),
+        replace(ORG, alias="x", address=MOVED, org_id="00D000000000001"),
+    ],
 )
 def test_no_other_login_is_used(org: Org | None) -> None:
     api = Api()
