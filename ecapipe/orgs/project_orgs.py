@@ -61,7 +61,7 @@ def add_expected_ids(orgs: Iterable[Org], configured: Mapping[str, Project], hos
 
 def misleading_alias(name: str, url: str, allowed: tuple[str, ...]) -> str | None:
     """What is wrong with the alias `name` that a tree gives to the org at `url`: it must not be an address, a
-    username or several aliases.
+    username, the id of an org or several aliases.
 
     Whoever types one of those means that, and would be sent to the org of the tree instead. The org's own address is
     fine, and so is a dot in what is no host of Salesforce.
@@ -69,6 +69,8 @@ def misleading_alias(name: str, url: str, allowed: tuple[str, ...]) -> str | Non
     # Handed over, it would be two of the user's aliases from then on.
     if "," in name:
         return "contains a comma, with which the Salesforce CLI separates aliases: use a plain alias."
+    if re.fullmatch(r"00D[a-zA-Z0-9]{12}(?:[a-zA-Z0-9]{3})?", name):
+        return "is named like the ID of an org: use a plain alias."
     if not re.search(r"[.:/@=?#%\\]", name) and name.strip().lower() != "localhost":
         return None
     try:

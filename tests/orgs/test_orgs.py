@@ -926,9 +926,11 @@ def test_no_tree_calls_an_org_by_several_aliases_or_gives_such_a_name_to_its_def
         "v1:prod",
         "localhost",
         "acme.my.salesforce.com",
+        "00D000000000ABC",
+        "00D000000000ABCEAA",
     ],
 )
-def test_no_tree_gives_a_meaning_to_what_is_an_address_or_a_username(name: str) -> None:
+def test_no_tree_gives_a_meaning_to_what_is_an_address_a_username_or_an_id(name: str) -> None:
     evil = {name: {"url": "https://evil.my.salesforce.com"}}
     for problem in (
         problem_of(selection.select, OrgSelection(names=(name,)), configured(**evil)),
