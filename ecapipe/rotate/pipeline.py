@@ -203,6 +203,9 @@ class _Rotation:
         work.facts |= {"host": found.session.org.host, "consumerKey": mask(target.key)}
         if found.session.username:
             work.facts["username"] = found.session.username
+        # Whoever wrote the project may choose what a program of the user's is told to overwrite.
+        if target.org.secret_env and any(each.tells("variable") for each in self.options.commands):
+            work.facts["secretEnv"] = target.org.secret_env
         own = memory.of(target, found, self.tools.records)
         return Case(target, found, own, self.options, self.world, self.tools)
 

@@ -77,6 +77,16 @@ def test_no_tree_sends_a_rotation_to_another_org_by_its_id(mode: tuple[str, ...]
         assert (failure(ended), scene.requests[before:]) == ("RotationLoginMissing", [])
 
 
+def test_a_plan_names_the_variable_that_a_tree_chooses_for_a_program(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        config = {"orgs": {"x": {"url": scene.url, "secretEnv": "NPM_TOKEN"}}}
+        trees.plant(scene.root, trees.project(plugins={"ecapipe": config}))
+        words = ["app", "rotate", "-d", str(scene.root), "-n", "Robot", "-o", "x", "--dry-run"]
+        words += ["--allow-host", scene.url.partition("//")[2], "--deliver", "receiver set {variable}"]
+        ended = inside(*words, at=scene.home, **scene.variables)
+        assert (ended.status, "Secret Env: NPM_TOKEN" in ended.out) == (0, True), ended
+
+
 def values(scene: Rotation) -> tuple[str, str]:
     """The key and secret that were delivered last."""
     key, secret = (call["stdin"] for call in scene.received[-2:])
