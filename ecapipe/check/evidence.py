@@ -333,28 +333,31 @@ class EvidenceCollector:
     def _strays(self, own: Collection[str], elsewhere: Callable[[str], bool]) -> tuple[str, ...]:
         """The files of the project's repository that hold a consumer secret or a push key and are called like the
         files of such, or hold a secret in its element; none of `own`, which are relative to the project."""
-        git = self._open_project()
-        folder = git.name(self._root) if git else None
-        if git is None or folder is None:
-            return ()
+        found = list[str]()
+        project = self._open_project()
+        for git in (*filter(None, (project,)), *self._inner(project)):
+            try:
+                found += self._strays_in(git, own, elsewhere)
+            except EcapipeError as error:
+                self._note_refusal(error)
+            else:
+                self.has_git_facts = True
+        return tuple(found)
+
+    def _strays_in(self, git: Git, own: Collection[str], elsewhere: Callable[[str], bool]) -> list[str]:
+        """Those of one repository; raises what git raises."""
         own_names = {git.name(f"{self._root}/{path}") for path in own}
-        try:
-            scope = "." if elsewhere(git.top) else folder
-            suffixes = _SETTINGS, _PUSH
-            files = {
-                name: blob for name, blob in git.index().items() if any(map(name.lower().__contains__, suffixes))
-            }
-            files |= git.naming(scope, "consumerSecret")
-            names: dict[str, list[str]] = {}
-            for name, blob in files.items():
-                if name not in own_names and elsewhere(posixpath.join(git.top, name)):
-                    names.setdefault(blob, []).append(name)
-            found = [name for blob, pieces in git.stream(names) for name in _telling(names[blob], pieces)]
-        except EcapipeError as error:
-            self._note_refusal(error)
-            return ()
-        self.has_git_facts = True
-        return tuple(posixpath.relpath(name, folder) for name in found)
+        scope = "." if elsewhere(git.top) else git.name(self._root) or "."
+        suffixes = _SETTINGS, _PUSH
+        files = {name: blob for name, blob in git.index().items() if any(map(name.lower().__contains__, suffixes))}
+        files |= git.naming(scope, "consumerSecret")
+        names: dict[str, list[str]] = {}
+        for name, blob in files.items():
+            if name not in own_names and elsewhere(posixpath.join(git.top, name)):
+                names.setdefault(blob, []).append(name)
+        found = [name for blob, pieces in git.stream(names) for name in _telling(names[blob], pieces)]
+        root = self._world.tree.target(self._root)
+        return [posixpath.relpath(posixpath.join(git.top, name), root) for name in found]
 
     def _repositories(self, files: Iterable[SourceFile]) -> Iterable[_Repository]:
         """The repositories that `files` lie in; a submodule is one of its own."""
@@ -402,21 +405,29 @@ class EvidenceCollector:
             # Before a login nothing is read that is in no repository: it is shared with nobody.
             if self._options.purpose in USING:
                 return ()
-            return self._contents(self._world.tree.files(self._root), "")
-        prefix = "" if folder == "." else f"{folder}/"
-        if self._options.staged:
-            return _without_prefix(git.staged(folder), prefix)
-        searched, suspects = {git.top}, [self._suspects_of(git, folder, prefix)]
-        for directory in self._project.package_directories:
-            inner = self._open(posixpath.join(self._root, directory))
-            if inner is not None and inner.top not in searched:
-                searched.add(inner.top)
-                place = posixpath.relpath(inner.top, self._world.tree.target(self._root))
-                suspects.append(self._suspects_of(inner, ".", "", f"{place}/"))
+            suspects: list[Iterable[_Content]] = [self._contents(self._world.tree.files(self._root), "")]
+        else:
+            suspects = [self._suspects_of(git, folder, "" if folder == "." else f"{folder}/")]
+        for inner in self._inner(git):
+            place = posixpath.relpath(inner.top, self._world.tree.target(self._root))
+            suspects.append(self._suspects_of(inner, ".", "", f"{place}/"))
         return chain(*suspects)
+
+    def _inner(self, project: Git | None) -> Iterator[Git]:
+        """The package directories that are repositories of their own, besides that around the project."""
+        tops = {project.top} if project else set[str]()
+        for directory in self._project.package_directories:
+            place = posixpath.join(self._root, directory)
+            # A link that leads outside is not followed.
+            git = self._open(place) if self._world.tree.holds(self._root, place) else None
+            if git is not None and git.top not in tops:
+                tops.add(git.top)
+                yield git
 
     def _suspects_of(self, git: Git, folder: str, prefix: str, place: str = "") -> Iterable[_Content]:
         """Those in a `folder` of one repository, which git names by `prefix`, and the project by `place`."""
+        if self._options.staged:
+            return _without_prefix(git.staged(folder), prefix, place)
         on_disk = git.holding(folder, self._search) if len(self._search) < _MANY_SECRETS else git.files(folder)
         # Meanwhile git looks through the disk.
         return chain(_without_prefix(git.altered(folder), prefix, place), self._contents(on_disk, prefix, place))
@@ -516,7 +527,8 @@ def _with_git_facts(evidence: Evidence, repository: _Repository) -> Evidence:
 def _holds_secret(file: SourceFile, content: bytes) -> bool:
     """Whether a file of an app holds what git should not have, on the disk or by its `content` in git."""
     if file.type is metadata.PUSH:
-        return bool(file.document.names & {"applePushConfig", "androidPushConfig"} or _PUSH_KEY.search(content))
+        on_disk = file.document.names & {"applePushConfig", "androidPushConfig"}
+        return bool(on_disk or _PUSH_KEY.search(_narrow(content)))
     return holds_secret(file.document) or bool(secrets_in(content))
 
 
@@ -554,7 +566,7 @@ def _new_secrets(content: bytes, earlier: bytes) -> set[str]:
 
 def secrets_in(content: bytes) -> set[str]:
     """The consumer secrets in a settings file, wherever they stand in it, also in UTF-16 and across lines."""
-    text = content.replace(b"\0", b"")
+    text = _narrow(content)
     parts = {*_GENERATED.findall(text), *_GENERATED.findall(b"".join(text.split())), *_NAMED.findall(text)}
     secrets = {part.decode("utf-8", "replace").strip() for part in parts}
     document = _parse_version(content, b"consumerSecret")
@@ -567,7 +579,13 @@ def _evidence_of(name: str) -> Callable[[bytes], object]:
     """Tells whether a part of a file holds what git should not have, by the file's name."""
     if _SETTINGS in name.lower():
         return secrets_in
-    return _PUSH_KEY.search if _PUSH in name.lower() else _ELEMENT.search
+    pattern = _PUSH_KEY if _PUSH in name.lower() else _ELEMENT
+    return lambda content: pattern.search(_narrow(content))
+
+
+def _narrow(content: bytes) -> bytes:
+    """Plain letters in UTF-16 as those in UTF-8."""
+    return content.replace(b"\0", b"")
 
 
 def _telling(names: Sequence[str], pieces: Iterable[bytes]) -> list[str]:
@@ -588,7 +606,7 @@ def _has_certificate(content: bytes) -> bool:
 def _parse_version(content: bytes, word: bytes) -> Document | None:
     """An earlier or staged version of a settings file, if it holds `word`; None too if it cannot be read."""
     # Parsing takes far longer than a look for a word, in UTF-16 too.
-    if word not in content.replace(b"\0", b""):
+    if word not in _narrow(content):
         return None
     try:
         return metadata.parse(content, metadata.SETTINGS, "")

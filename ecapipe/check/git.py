@@ -55,7 +55,8 @@ class Git(Protocol):
         their contents."""
 
     def naming(self, folder: str, word: str) -> Mapping[str, str]:
-        """The files of the index in `folder` that hold `word`, in any case, with the ids of their contents."""
+        """The files of the index in `folder` that hold `word`, in any case, or are in UTF-16, with the ids of their
+        contents."""
 
     def blob(self, name: str) -> str | None:
         """The id of any file's content in the index."""

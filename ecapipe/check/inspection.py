@@ -120,6 +120,8 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
         check = _ProjectCheck(project, options, view, configs.get(project.root))
         # One of them answers for what is in none.
         check.others = roots[1:] if is_hook and project.root == roots[0] else None
+        # A hook of a repository within the project starts there.
+        check.within = view.tree.target(".") if is_hook and not (discovery.whole or selection.names) else None
         # Apps that have not changed may have the key of one that has.
         keys = evidence.consumer_keys(app for app in all_apps if app.project == project.root)
         secrets = evidence.consumer_secrets(app for app in on_disk if app.project == project.root)
@@ -165,6 +167,7 @@ class _ProjectCheck:
         self.notices: list[str] = []
         self.has_git_facts = False
         self.others: Sequence[str] | None = None
+        self.within: str | None = None
         """The other projects of the repository, if this one answers for all that is in none of them."""
 
     def findings(
@@ -197,7 +200,7 @@ class _ProjectCheck:
         connected_apps = [path for root, path in discovery.connected_apps if root == self.root]
         is_whole = discovery.whole and self.options.since is None
         problems = [*unreadable, *reserved((self.project,), ())]
-        elsewhere = self.answers_for if is_whole else None
+        elsewhere = self.answers_for if is_whole or (self.within and self.options.since is None) else None
         facts = collector.collect(apps, target, problems, connected_apps, elsewhere)
         self.notices += collector.notices
         self.has_git_facts = collector.has_git_facts
@@ -212,6 +215,8 @@ class _ProjectCheck:
 
     def answers_for(self, path: str) -> bool:
         """Whether a file of the repository, by its absolute path, is this project's to answer for."""
+        if self.within:
+            return lies_in(path, self.within)
         if self.others is None:
             return lies_in(path, self.root)
         return not any(lies_in(path, root) for root in self.others)

@@ -114,9 +114,8 @@ class ForgetSecretFlags(TreeFlags, AppFlags):
 def forget_secret(session: CommandSession, flags: ForgetSecretFlags) -> int:
     """Remove the consumer secret that ecapipe app set-secret saved.
 
-    Doesn't need a project, and doesn't change the secret in Salesforce. With a folder, removes only the secret for '
-    'the
-    consumer key that the app has there.
+    Doesn't need a project, and doesn't change the secret in Salesforce. With a folder, removes only the secret for
+    the consumer key that the app has there.
     """
     from ecapipe.saved import secrets as saved_secrets
 

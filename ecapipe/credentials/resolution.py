@@ -277,8 +277,8 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
 
 def require_presentable_key(resolution: Resolution, credentials: Credentials) -> None:
     """Raises `EcapipeError` (ConsumerKeyWithheld) for a key that must not be shown, as every login with a URL shows
-    it: what the project took from the environment or a file may be a secret of the user's, and what the project put
-    around it gives that the form of a key."""
+    it, or written into a record: what the project took from the environment or a file may be a secret of the user's,
+    and what the project put around it gives that the form of a key."""
     app = credentials.app
     replaced = replaced_value(app, "consumerKey")
     if resolution.key.origin is not REPLACEMENT or (

@@ -42,7 +42,7 @@ def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan
     means = Means(world.person, secret=has_secret, key=options.key_file is not None)
     flow = choose_flow(target.app, org_options.flow, means)
     bound = options.dpop or target.app.requires_dpop
-    if flow.attended or options.hand_over or options.probe:
+    if flow.attended or options.hand_over or options.probe or options.keep:
         require_presentable_key(target.resolved, target.credentials)
     if options.hand_over:
         handover.check(target.credentials, target.org, lasting=flow.refreshes, bound=bound)

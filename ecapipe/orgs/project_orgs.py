@@ -59,13 +59,16 @@ def add_expected_ids(orgs: Iterable[Org], configured: Mapping[str, Project], hos
     return [replace(org, org_id=org.org_id or expected.get(org.url)) for org in orgs]
 
 
-def misleading_alias(row: OrgRow, url: str, allowed: tuple[str, ...]) -> RowMistake | None:
-    """What is wrong with the alias that a tree gives to the org at `url`: it must not be an address or a username.
+def misleading_alias(name: str, url: str, allowed: tuple[str, ...]) -> str | None:
+    """What is wrong with the alias `name` that a tree gives to the org at `url`: it must not be an address, a
+    username or several aliases.
 
     Whoever types one of those means that, and would be sent to the org of the tree instead. The org's own address is
     fine, and so is a dot in what is no host of Salesforce.
     """
-    name = row.alias or ""
+    # Handed over, it would be two of the user's aliases from then on.
+    if "," in name:
+        return "contains a comma, with which the Salesforce CLI separates aliases: use a plain alias."
     if not re.search(r"[.:/@=?#%\\]", name) and name.strip().lower() != "localhost":
         return None
     try:
@@ -74,10 +77,10 @@ def misleading_alias(row: OrgRow, url: str, allowed: tuple[str, ...]) -> RowMist
         plain = re.fullmatch(r"[\w .-]+", name) and not is_salesforce_host(name.strip().rstrip("."))
         if plain and error.problem.kind is refused_host:
             return None
-        return RowMistake(row.place, None, "is named like an address or a username: use a plain alias.")
+        return "is named like an address or a username: use a plain alias."
     if address == url:
         return None
-    return RowMistake(row.place, None, f"is named like the address of another org: {address}.")
+    return f"is named like the address of another org: {address}."
 
 
 def join_sentences(mistakes: Iterable[RowMistake]) -> str:

@@ -15,7 +15,7 @@ from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.org_rows import OrgRow, RowMistake
 from ecapipe.orgs.project_orgs import add_expected_ids, configured_row, join_sentences, misleading_alias
-from ecapipe.problems.orgs import named_org_not_found_error, no_org_chosen, org_name_ambiguous
+from ecapipe.problems.orgs import named_org_not_found_error, no_org_chosen, org_name_ambiguous, refused_host
 from ecapipe.problems.problem import USAGE, EcapipeError, did_you_mean
 from ecapipe.problems.project import schema_validation_error
 from ecapipe.project.sfdx_project import Project
@@ -193,7 +193,11 @@ class _OrgReader:
     def look_up(self, name: str, by: NamedBy) -> Org:
         """The org of a name that neither the file nor the project describes; raises as `choose`."""
         known = [*self.configured, *(row.alias for row in self.rows if row.alias and row.url)]
-        return look_up(name, known, self.hosts, self.context.logins, by)
+        org = look_up(name, known, self.hosts, self.context.logins, by)
+        # ALIAS=URL in a configuration of the tree.
+        if org.paired_by == "tree" and (fault := misleading_alias(org.alias or "", org.url, self.selection.allowed)):
+            raise EcapipeError(refused_host(name, f"it {fault.removesuffix('.')}"))
+        return org
 
     def project_row(self, alias: str) -> OrgRow:
         """What the project says of `alias`."""
@@ -276,8 +280,8 @@ class _OrgReader:
             if mistakes is self.project_mistakes:
                 self.refusals[row.place.label] = error
             return None
-        if by == "tree" and (mistake := misleading_alias(row, org.url, self.selection.allowed)):
-            mistakes.append(mistake)
+        if by == "tree" and (fault := misleading_alias(row.alias or "", org.url, self.selection.allowed)):
+            mistakes.append(RowMistake(row.place, None, fault))
             return None
         return _describe(org, row)
 
@@ -383,10 +387,10 @@ def choose(
     row = configured_row(text, project, mistakes)
     if not mistakes:
         org = accept_address(row.url or "", hosts, "tree", alias=text)
-        mistake = misleading_alias(row, org.url, hosts.allowed)
-        if mistake is None:
+        fault = misleading_alias(text, org.url, hosts.allowed)
+        if fault is None:
             return _describe(org, row)
-        mistakes.append(mistake)
+        mistakes.append(RowMistake(row.place, None, fault))
     raise EcapipeError(schema_validation_error("sfdx-project.json", join_sentences(mistakes)))
 
 

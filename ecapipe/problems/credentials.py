@@ -339,14 +339,15 @@ def secrets_ambiguous(app: str, choices: Sequence[str]) -> Wording:
 @problem(
     "config",
     "A replacement of the project takes the consumer key from an environment variable or a file, and the value isn't "
-    "one that Salesforce makes. It may be a secret, and a consumer key is shown: in the authorize URL, and in "
-    "arguments of the Salesforce CLI. So it wasn't used.",
+    "one that Salesforce makes. It may be a secret, and a consumer key is shown in the authorize URL and in "
+    "arguments of the Salesforce CLI, and saved as text. So it wasn't used.",
     "Correct the variable or the replacement, or supply the key in the ECAPIPE_CLIENT_ID variable of the app.",
 )
 def consumer_key_withheld(app: str, variable: str, origins: Sequence[str]) -> Wording:
     return say(
         f"The consumer key of {app} comes from {listed(origins)} (replacements of sfdx-project.json), which doesn't "
-        "contain a whole key that starts with 3MVG9 like those of Salesforce. A login with it would show the value.",
+        "contain a whole key that starts with 3MVG9 like those of Salesforce. The value may be a secret, and a "
+        "consumer key is shown, or saved as text.",
         f"Correct that value, or set {variable} to the consumer key.",
     )
 

@@ -14,8 +14,8 @@ _LIMITED: Final = re.compile(rf"({'|'.join(FIELDS)})=(.*)", re.DOTALL)
 _PLACEHOLDER: Final = re.compile(r"\{(field|variable|app|org)\}")
 _TELLING: Final = re.compile(r"\{(?:field|variable)\}")
 """The placeholders that tell a program which of the two values it is given."""
-_PLAIN: Final = re.compile(r"(?!\.+\Z)[\w .:@+-]+")
-"""A name that is one in a path and in a user's own shell code, too."""
+_PLAIN: Final = re.compile(r"(?!\.+\Z|-|.* -)[\w .:@+-]+")
+"""A name that is one in a path, and neither code nor an option in a user's own shell code, where blanks end words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,10 @@ def _fill(word: str, values: Mapping[str, str]) -> str:
     filled = _PLACEHOLDER.sub(lambda match: values[match[1]], word)
     used = [values[match[1]] for match in _PLACEHOLDER.finditer(word)]
     # Names come from files of anybody, and a program takes options from its user alone.
-    if (filled.startswith("-") and not word.startswith("-")) or not all(map(_PLAIN.fullmatch, used)):
+    if not all(map(_PLAIN.fullmatch, used)):
         raise ValueError(
-            "a name starts with a hyphen, or contains other characters than letters, digits, spaces and _.:@+-"
+            "a word of a name starts with a hyphen, or it contains other characters than letters, digits, spaces and "
+            "_.:@+-"
         )
     return filled
 

@@ -82,10 +82,9 @@ def _raise(error: EcapipeError) -> Session:
 
 
 def _leads_to(login: SfLogin, org: Org) -> bool:
-    """Whether a login is to the very org, by id or address: an alias may mean another one to somebody else."""
-    if org.org_id:
-        return same_id(login.org_id, org.org_id)
-    return login.instance_url.lower() == org.url
+    """Whether a login is to the very org, by address: an alias may mean another one to somebody else, and an id that
+    a tree gives to the address, too."""
+    return login.instance_url.lower() == org.url and same_id(login.org_id, org.org_id or login.org_id)
 
 
 def _is_in(login: SavedLogin, org: Org) -> bool:

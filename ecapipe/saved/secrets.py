@@ -81,6 +81,7 @@ def owner(
     resolved = resolution.resolve(app, org, chain, allowed_flows, needs_no_secret=True)
     if isinstance(resolved.outcome, Problem):
         raise EcapipeError(resolved.outcome)
+    resolution.require_presentable_key(resolved, resolved.outcome)
     secret_owner = SecretOwner(
         app.name,
         org.name if org else None,

@@ -467,4 +467,4 @@ def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StoreP
         assert newest() >= told
     assert told > 6
     leftovers = [path.name for path in (tmp_path / "logins").iterdir() if path.suffix not in (".json", ".lock")]
-    assert all(name.startswith(f".{ID}.json.") for name in leftovers)
+    assert all(name.startswith(".ecapipe-") for name in leftovers)

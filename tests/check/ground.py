@@ -64,9 +64,10 @@ def inspect(
     return inspection.inspect(ProjectSelection((str(root),), names, trusted), gate or CheckOptions(), world)
 
 
-def hook() -> CheckResult:
+def hook(staged: bool = False) -> CheckResult:
     """What the gate says before a commit where no folder is named."""
-    return inspection.inspect(ProjectSelection(), CheckOptions("commit"), composition.real_world(Environment({})))
+    options = CheckOptions("commit", staged=staged)
+    return inspection.inspect(ProjectSelection(), options, composition.real_world(Environment({})))
 
 
 def findings(root: Path, gate: CheckOptions | None = None, **variables: Any) -> list[Finding]:

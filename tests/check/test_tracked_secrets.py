@@ -143,6 +143,7 @@ def test_an_element_with_a_secret_is_seen_in_a_file_of_any_name(tmp_path: Path) 
         oauth: str(app[oauth]).replace("</Extl", f"{ELEMENT}</Extl"), "docs/notes.md": f"Use\n{ELEMENT}!",
         "force-app/A.connectedApp-meta.xml": ELEMENT, "a.xml": "<a:consumerSecret x='y'>\n1234567890123456789</a>",
         f"{SETTINGS}.txt": ELEMENT, "b.txt": f"<!--{ELEMENT.upper()}", "c": ELEMENT.replace(">", "><![CDATA[", 1),
+        "wide.txt": ELEMENT.encode("utf-16"), "wide": f"\ufeff{ELEMENT}".encode("utf-16-be"),
     }  # fmt: skip
     harmless: trees.Files = {
         "docs/README.md": "<consumerSecret>YOUR_SECRET</consumerSecret> or <consumerSecret>1234</consumerSecret>",
@@ -170,10 +171,11 @@ KEYS: Final = trees.xml(
 )
 
 
-@pytest.mark.parametrize("how", ["as it is", "modified", "deleted", "a copy", "a link", "broken"])
+@pytest.mark.parametrize("how", ["as it is", "modified", "deleted", "a copy", "a wide copy", "a link", "broken"])
 def test_what_git_has_of_push_settings_counts(how: str, tmp_path: Path) -> None:
-    place = {"a copy": f"{PUSH}.orig", "a link": "keys.txt"}.get(how, PUSH)
-    root = ground.ready(tmp_path, trees.project() | trees.app(settings={"consumerSecret": None}) | {place: KEYS})
+    place = {"a copy": f"{PUSH}.orig", "a wide copy": f"{PUSH}.txt", "a link": "keys.txt"}.get(how, PUSH)
+    keys = KEYS.encode("utf-16" if "wide" in how else "utf-8")
+    root = ground.ready(tmp_path, trees.project() | trees.app(settings={"consumerSecret": None}) | {place: keys})
     if how == "broken":
         trees.plant(root, {PUSH: KEYS.replace("</apple", "</orange")})
     if how == "a link":
@@ -224,6 +226,14 @@ def test_what_git_writes_otherwise_to_the_disk_is_searched(attribute: str, tmp_p
     assert flagged(root, COMMIT, ELSEWHERE) == {"notes.txt", "more.txt"}, "also where every file is read"
 
 
+def test_text_as_windows_writes_it_is_searched(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path, [trees.project() | IGNORE | trees.app(), "init"])
+    leaks = dict.fromkeys(("notes.txt", "ignored.txt"), f"It is\r\n{SECRET}".encode("utf-16"))
+    ground.ready(root, committed(leaks | {"fine.txt": "It is not".encode("utf-16")}))
+    trees.plant(root, {".git/info/exclude": "ignored.txt"})
+    assert flagged(root, COMMIT, ELSEWHERE) == leaks.keys()
+
+
 def test_a_package_directory_that_is_a_repository_is_searched(tmp_path: Path) -> None:
     root = ground.ready(tmp_path, [trees.project() | trees.app(), "init"])
     ground.ready(root / "force-app", committed(IGNORE | {"notes.txt": SECRET, "gone.txt": SECRET}))
@@ -232,6 +242,34 @@ def test_a_package_directory_that_is_a_repository_is_searched(tmp_path: Path) ->
     many = {path: text for number in range(60) for path, text in trees.app(f"App{number}").items()}
     trees.plant(root, many)
     assert flagged(root, COMMIT, ELSEWHERE) == {"force-app/notes.txt", "force-app/gone.txt"}
+
+
+def test_a_hook_of_such_a_repository_searches_what_it_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = ground.ready(tmp_path, [trees.project() | trees.app(), "init"])
+    staged = {"notes.txt": SECRET, "copy.txt": f"<consumerSecret>{SECRET}</consumerSecret>"}
+    inner = ground.ready(root / "force-app", [*committed(IGNORE), staged, "add --all"])
+    monkeypatch.chdir(inner)
+    for only_staged in (False, True):
+        found = {(each.rule, each.file) for each in ground.hook(only_staged).findings}
+        assert {(ELSEWHERE, f"force-app/{name}") for name in staged} <= found
+    trees.plant(root, trees.app(settings={"consumerSecret": None}))
+    assert (RULE, "force-app/copy.txt") in {(each.rule, each.file) for each in ground.hook().findings}
+
+
+def test_what_such_a_repository_has_in_files_of_no_app_counts_unless_it_lies_outside(tmp_path: Path) -> None:
+    files = trees.project("force-app", "inner", "outer") | trees.app(settings={"consumerSecret": None})
+    del files["outer/"]
+    root = ground.ready(tmp_path / "project", [files, "init"])
+    leaks: trees.Files = {"copy.txt": ELEMENT, "B.ecaGlblOauth-meta.xml.orig": trees.app()[SETTINGS]}
+    for place in (root / "inner", tmp_path / "outer"):
+        ground.ready(place, committed(leaks | {"notes.txt": SECRET}))
+    (root / "outer").symlink_to(tmp_path / "outer")
+    (root / "inner/copy.txt").unlink()
+    assert flagged(root, COMMIT) == {f"inner/{name}" for name in leaks}
+    trees.plant(root, trees.app())
+    assert flagged(root, COMMIT, ELSEWHERE) == {"inner/notes.txt", "inner/B.ecaGlblOauth-meta.xml.orig"}
 
 
 @pytest.mark.parametrize("first", [False, True])

@@ -355,7 +355,9 @@ def test_what_is_sent_goes_by_who_names_it_and_what_is_taken(
         assert "TAKEN" in probed.result["probes"][0]["message"]
 
 
-@pytest.mark.parametrize("more", [("--flow", "web", "--browser", "none"), ("--hand-over", "sf")])
+@pytest.mark.parametrize(
+    "more", [("--flow", "web", "--browser", "none"), ("--hand-over", "sf"), ("--save", "--store", "file")]
+)
 @pytest.mark.parametrize("origin", [{"replaceWithEnv": "GITHUB_TOKEN"}, {"replaceWithFile": ".git/config"}])
 @pytest.mark.parametrize("beginning", ["", "3MVG9"])
 def test_what_a_tree_calls_a_key_is_not_shown(
@@ -382,6 +384,8 @@ def test_what_a_tree_calls_a_key_is_not_shown(
         assert "replacements" in probed.result["probes"][0]["message"]
         with pytest.raises(TimeoutError):
             nobody.accept()
+    kept = inside("app", "set-secret", "One", "--store", "file", at=tmp_path / "project", **variables)
+    assert (kept.status, "ConsumerKeyWithheld" in kept.err, list(tmp_path.rglob("secrets/*.json"))) == (1, True, [])
     key = trees.key("Another")
     trees.plant(tmp_path / "project", {".git/config": key})
     ended = inside(*command, "--dry-run", at=tmp_path / "project", **variables | {"GITHUB_TOKEN": key})

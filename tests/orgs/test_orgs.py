@@ -896,6 +896,19 @@ def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None
     assert (org.url, org.address.named_by) == (evil, "user")
 
 
+@pytest.mark.parametrize("name", ["acme.my.salesforce.com", "ann@acme.com", "localhost", "prod"])
+def test_no_tree_calls_an_org_by_several_aliases_or_gives_such_a_name_to_its_default_org(name: str) -> None:
+    elsewhere = SalesforceCliOrgs(default=lambda: (f"{name}=evil.my.salesforce.com", "tree"))
+    several = problem_of(selection.choose, f"x,{name}", {f"x,{name}": {"url": PROD}}, ())
+    assert "contains a comma" in several.message
+    if name == "prod":
+        (org,) = selection.select(OrgSelection(), (), elsewhere)
+        assert (org.alias, org.paired_by) == (name, "tree")
+    else:
+        problem = problem_of(selection.select, OrgSelection(), (), elsewhere)
+        assert (problem.kind, "it is named like " in problem.message) == (orgs.refused_host, True)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -45,23 +45,36 @@ def test_a_name_stays_in_its_argument_and_is_no_option(app: str, org: str) -> No
     try:
         arguments = command.arguments({**VALUES, "app": app, "org": org})
     except ValueError:
-        assert app.startswith("-") or any(re.search(r"[^\w .:@+-]|^\.+$", name) for name in (app, org))
+        assert any(re.search(r"[^\w .:@+-]|^\.+$|(?:^| )-", name) for name in (app, org))
     else:
         assert arguments == ["consumerKey", app, f"--name={org}", app + org]
-        assert not app.startswith("-")
+        assert not [word for word in (*app.split(), *org.split()) if word.startswith("-")]
         # Nothing but words to a shell, and one step of a path.
         assert shlex.split(app) == app.split()
         assert PurePosixPath(posixpath.normpath(f"a/{app}/b")).parts == ("a", app, "b")
 
 
 @pytest.mark.parametrize(
-    "name", ["$(touch made)", "`touch made`", "X;touch made", "..", "../up", "a/b", "a\nb", "'", "a&b"]
+    "name",
+    [
+        "$(touch made)",
+        "`touch made`",
+        "X;touch made",
+        "..",
+        "../up",
+        "a/b",
+        "a\nb",
+        "'",
+        "a&b",
+        "-x",
+        "X --vault mine",
+    ],
 )
 @pytest.mark.parametrize("placeholder", ["app", "org"])
 def test_a_name_that_a_shell_or_a_path_reads_otherwise_is_refused(name: str, placeholder: str) -> None:
     command = commands.parse(f"sh -c 'put {{field}} {{{placeholder}}}'")
     assert command.arguments(VALUES) == ["-c", f"put consumerKey {VALUES[placeholder]}"]
-    with pytest.raises(ValueError, match="other characters"):
+    with pytest.raises(ValueError, match="starts with a hyphen, or it contains other characters"):
         command.arguments({**VALUES, placeholder: name})
 
 

@@ -65,6 +65,18 @@ def test_a_rotation_from_the_first_request_to_the_last(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize("mode", [(), ("--abort",), ("--end-previous",)])
+def test_no_tree_sends_a_rotation_to_another_org_by_its_id(mode: tuple[str, ...], tmp_path: Path) -> None:
+    with staged(tmp_path, orgs=("uat", "prod")) as scene:
+        before, (_, (prod, _)) = len(scene.requests), scene.logins
+        config = {"orgs": {"x": {"url": scene.url, "orgId": prod.org_id}}}
+        trees.plant(scene.root, trees.project(plugins={"ecapipe": config}))
+        words = ["app", "rotate", "-d", str(scene.root), "-n", "Robot", "-o", scene.url, "--json", *mode]
+        deliver = () if mode else ("--deliver", "receiver set {variable}")
+        ended = inside(*words, *deliver, at=scene.home, **scene.variables)
+        assert (failure(ended), scene.requests[before:]) == ("RotationLoginMissing", [])
+
+
 def values(scene: Rotation) -> tuple[str, str]:
     """The key and secret that were delivered last."""
     key, secret = (call["stdin"] for call in scene.received[-2:])

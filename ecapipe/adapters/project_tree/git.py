@@ -67,8 +67,10 @@ _UNREAD: Final = re.compile(rb"(?:error:|warning: could not open directory)[^'\n
 _GREP: Final = (
     "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
     "--no-color",  # color.ui=always would put escapes around every name
-    "--fixed-strings",
+    "-f", "-",  # patterns go in through a pipe: nobody can see secrets among the arguments
 )  # fmt: skip
+_WIDE: Final = b"^\xff\xfe\n^\xfe\xff\n"
+"""How text in UTF-16 begins, as Windows PowerShell writes it. No pattern of git's finds a word in it."""
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
@@ -243,20 +245,24 @@ class GitRepository:
 
     def naming(self, folder: str, word: str) -> dict[str, str]:
         place = f":(literal){folder}"
-        found = self._names("grep", "--cached", "--ignore-case", *_GREP, "-e", word, "--", place)
+        grep = ("grep", "--cached", "--ignore-case", *_GREP, "--basic-regexp", "--", place)
+        found = self._names(*grep, stdin=word.encode() + b"\n" + _WIDE)
         listed = _blobs(self._entries("ls-files", "-s", "-z", "--", place)) if found else {}
         return {name: listed[name] for name in found if name in listed}
 
     def holding(self, folder: str, secrets: SecretSearch) -> Iterable[str]:
-        grep = (*_GREP, "-f", "-", "--", f":(literal){folder}")
-        ignored = ("ls-files", "--cached", "--ignored", "--exclude-standard", "-z", "--", f":(literal){folder}")
+        place = ("--", f":(literal){folder}")
+        ignored = ("ls-files", "--cached", "--ignored", "--exclude-standard", "-z", *place)
+
+        def grep(*more: str) -> list[str]:
+            found = self._names("grep", *_GREP, *more, "--fixed-strings", *place, stdin=secrets.patterns)
+            return found + self._names("grep", *_GREP, *more, "--basic-regexp", *place, stdin=_WIDE)
 
         def search() -> list[str]:
-            # The values go in through a pipe: nobody can see them among the arguments.
-            found = self._names("grep", "--untracked", *grep, stdin=secrets.patterns)
+            found = grep("--untracked")
             # That passes over what is tracked and ignored as well, of which there is hardly ever anything.
             if self._run(*ignored):
-                found += self._names("grep", *grep, stdin=secrets.patterns)
+                found += grep()
             return list(dict.fromkeys(found))
 
         return _InBackground(search)
