@@ -23,11 +23,13 @@ from ecapipe.adapters.storage import state
 from ecapipe.login import handover
 from ecapipe.login.handover import Handover
 from ecapipe.login.salesforce_cli import SfVersion
+from ecapipe.oauth import tokens
+from ecapipe.oauth.userinfo import is_username
 from ecapipe.orgs.org import NamedBy
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.salesforce_cli import sf_busy, sf_config_unreadable, sf_failed, sf_login_missing, sf_too_old
-from ecapipe.secret import Secret, redact
+from ecapipe.secret import Secret, redact_answer, repeats
 
 __all__ = ["OLDEST", "Sf", "aliases"]
 
@@ -127,11 +129,11 @@ class Sf:
         with self._lock:
             login = self._login(name)
             answer = self._ask_object("org", "auth", "show-access-token", f"--target-org={name}", subject=name)
-            token = answer.get("accessToken")
+            token = tokens.as_token(answer.get("accessToken"))
             # Since 2.136.8 every other command answers with "[REDACTED] …" in the place of a token.
-            if not isinstance(token, str) or not token or "REDACTED" in token:
+            if token is None or "REDACTED" in str(answer["accessToken"]):
                 raise EcapipeError(sf_failed("sf org auth show-access-token", "it returned no access token."))
-            return Secret(token), login.instance_url
+            return token, login.instance_url
 
     def key_obstacle(self, path: str) -> str | None:
         if not os.path.isfile(path):
@@ -157,8 +159,9 @@ class Sf:
                     *command, subject=login.org.host, stdin=stdin, limit=_LOGIN, secrets=login.secrets
                 )
             new = answers.login({"alias": login.org.alias, **answer})
-            if new is None or not new.whole:
-                raise EcapipeError(sf_failed(command_name(command), "it returned no username for the login."))
+            # The org may have chosen it, and been sent these secrets by the Salesforce CLI, too.
+            if new is None or not new.whole or not is_username(new.username) or repeats(new.username, *login.secrets):
+                raise EcapipeError(sf_failed(command_name(command), "it returned no valid username for the login."))
             self._logins = (*(other for other in self._list() if other.username != new.username), new)
             return new
 
@@ -277,7 +280,7 @@ class Sf:
         if "force closed the prompt" in result.out + result.err:
             raise EcapipeError(sf_too_old("it prompts for input that is piped in", "a later version"))
         if document is None:
-            raise EcapipeError(sf_failed(command_name(command), redact(answers.failure(result), *secrets)))
+            raise EcapipeError(sf_failed(command_name(command), redact_answer(answers.failure(result), *secrets)))
         if document["status"] == 0 and "result" in document:
             return document["result"]
         error = SfError(str(document.get("name") or ""), str(document.get("message") or "no reason given"))

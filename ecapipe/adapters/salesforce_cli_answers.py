@@ -13,7 +13,7 @@ from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.oauth import invalid_client, invalid_client_id
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.salesforce_cli import sf_failed, sf_login_missing, sf_refresh_refused, sf_unreachable
-from ecapipe.secret import Secret, redact
+from ecapipe.secret import Secret, redact_answer
 
 _UNREACHABLE: Final = re.compile(
     r"fetch failed|getaddrinfo|socket hang up|ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH"
@@ -120,7 +120,7 @@ def problem(error: SfError, command: Sequence[str], subject: str, secrets: Seque
     message = error.message
     if _HTML_PAGE.match(message):
         message = "the org returned a web page"
-    text = redact(" ".join(message.split()), *secrets)[:500]
+    text = redact_answer(" ".join(message.split()), *secrets)[:500]
     reason = _PREFIX.sub("", text) or text
     sentence = reason if reason.endswith((".", "!", "?")) else f"{reason}."
     if error.name == "NamedOrgNotFoundError":
@@ -135,7 +135,7 @@ def problem(error: SfError, command: Sequence[str], subject: str, secrets: Seque
     if error.name == "RefreshTokenAuthError" or (_DEAD_TOKEN.search(reason) and "token" in reason.lower()):
         return sf_refresh_refused(subject, sentence)
     # The name comes from outside, too: on one line, and without secrets.
-    name = redact(" ".join(error.name.split()), *secrets)
+    name = redact_answer(" ".join(error.name.split()), *secrets)
     if name[:1].isalpha():
         sentence = f"{sentence} ({name})"
     return sf_failed(command_name(command), sentence)

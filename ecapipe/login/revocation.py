@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ecapipe.exchange.sending import send_once
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.tracker import StageWork
 from ecapipe.oauth import tokens
 from ecapipe.oauth.dpop import ProofKey
-from ecapipe.oauth.tokens import Token, Unusable
+from ecapipe.oauth.tokens import Token
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
@@ -28,8 +30,11 @@ def _revoke(token: Secret, key: ProofKey | None, org: Org, world: LoginAccess) -
     return response.status == 200
 
 
-def give_back(issued: Token | Unusable, org: Org, world: LoginAccess, work: StageWork) -> None:
-    """Revoke the tokens of an answer that cannot be trusted, and record as a fact whether the org confirmed it."""
-    # The access token first: after its refresh token it might be unknown to the org.
-    found = [token for token in (issued.access_token, issued.refresh_token) if token is not None]
-    work.facts["revoked"] = all([_revoke(token, issued.key, org, world) for token in found])
+def give_back(
+    issued: Iterable[Secret | None], key: ProofKey | None, org: Org, world: LoginAccess, work: StageWork
+) -> None:
+    """Revoke the tokens of an answer that cannot be trusted, and record as a fact whether the org confirmed it.
+
+    The access token comes first: after its refresh token it might be unknown to the org.
+    """
+    work.facts["revoked"] = all([_revoke(token, key, org, world) for token in issued if token is not None])

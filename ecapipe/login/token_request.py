@@ -82,7 +82,7 @@ def request_token(
         try:
             token = tokens.read(response, attempts[-1], target.credentials, target.org, target.app, key)
         except tokens.Unusable as error:
-            give_back(error, target.org, world, work)
+            give_back((*error.access_tokens, *error.refresh_tokens), error.key, target.org, world, work)
             raise
         except EcapipeError as error:
             difference = 0.0

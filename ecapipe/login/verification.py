@@ -43,7 +43,7 @@ def verify(
     except EcapipeError as error:
         # Any other refusal leaves the token as it is: the org may only have been busy.
         if error.problem.kind is unexpected_answer:
-            give_back(token, org, world, work)
+            give_back((token.access_token, token.refresh_token), token.key, org, world, work)
         raise
     remains = "The issued access token remains valid until its session expires."
     if problem := userinfo.mismatch(user, token, org, remains, attended=flow.attended):

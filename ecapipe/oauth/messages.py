@@ -173,12 +173,30 @@ def refusal_code(response: Response, *secrets: Secret | None) -> str:
 
 def json_object(response: Response) -> Members | None:
     """The members of a JSON object, or of a form, which Salesforce sends on request and some proxies unasked."""
+    parsed, _ = _read(response)
+    return parsed if isinstance(parsed, dict) else None
+
+
+def values(response: Response, name: str) -> list[object]:
+    """The value of each member of this name, wherever it stands in the response, and however often."""
+    return [value for known, value in _read(response)[1] if known == name]
+
+
+def _read(response: Response) -> tuple[object, list[tuple[str, object]]]:
+    """What a response is, and its members at any depth; nothing if it is neither JSON nor a form."""
+    members: list[tuple[str, object]] = []
+
+    def keep(found: list[tuple[str, object]]) -> dict[str, object]:
+        members.extend(found)
+        return dict(found)
+
     try:
         if response.content_type == "application/x-www-form-urlencoded":
-            return dict(parse_qsl(response.body.decode("utf-8"), strict_parsing=True, max_num_fields=100))
-        parsed = json.loads(response.body)
+            parsed: object = keep(
+                [*parse_qsl(response.body.decode("utf-8"), strict_parsing=True, max_num_fields=100)]
+            )
+        else:
+            parsed = json.loads(response.body, object_pairs_hook=keep)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(parsed, dict):
-        return None
-    return parsed
+        return None, []
+    return parsed, members

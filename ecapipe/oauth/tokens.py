@@ -21,8 +21,9 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
-_TOKEN: Final = re.compile(r"[!-~]{1,16384}")
-"""What a token is made of (RFC 6749, appendix A.12): anything else would end the header that carries it."""
+_TOKEN: Final = re.compile(r"(?!::|.*##)[!-~]{1,16384}")
+"""What a token is made of (RFC 6749, appendix A.12): anything else would end the header that carries it.
+Printed, it is no command to a CI system either; no bearer token has these characters (RFC 6750 §2.1)."""
 ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 USER_ID: Final = re.compile(r"005[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _IDENTITY: Final = re.compile(rf"https?://[^/?#]+/id/(?P<org>{ORG_ID.pattern})/(?P<user>{USER_ID.pattern})")
@@ -43,13 +44,13 @@ _SCOPES: Final = frozenset(SCOPE_NAMES.values())
 
 class Unusable(EcapipeError):
     """A response that has tokens, and is wrong otherwise. The tokens are valid at the org all the same: they have to
-    be revoked, or `refresh_token` saved, for with rotation it has replaced the one before."""
+    be revoked, or the last refresh token saved, for with rotation it has replaced the one before."""
 
     def __init__(
-        self, error: EcapipeError, access_token: Secret | None, refresh_token: Secret | None, key: ProofKey | None
+        self, error: EcapipeError, access_tokens: list[Secret], refresh_tokens: list[Secret], key: ProofKey | None
     ) -> None:
         super().__init__(error.problem)
-        self.access_token, self.refresh_token, self.key = access_token, refresh_token, key
+        self.access_tokens, self.refresh_tokens, self.key = access_tokens, refresh_tokens, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +107,34 @@ def read(
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
     # Whatever else the response says, an error included, it may have tokens, so that every failure carries them.
-    issued = messages.json_object(response) or {}
-    access_token, refresh_token = _issued(issued, "access_token"), _issued(issued, "refresh_token")
-    secrets = access_token, refresh_token, *sent
+    access_tokens, refresh_tokens = issued(response, "access_token"), issued(response, "refresh_token")
+    secrets = *access_tokens, *refresh_tokens, *sent
     try:
         members = messages.members(
             response, org.host, *secrets, place=grant.place, app=app, client=client, proved=key is not None
         )
+        if len(access_tokens) > 1 or len(refresh_tokens) > 1:
+            raise messages.unexpected(response, org.host, "it has more than one token of a type")
         token = replace(_parse(members, response, org, key), sent=sent)
         _refuse_repeats(response, token, org)
         content = _text(members, "id") + _text(members, "issued_at")
         _check_signature(_text(members, "signature"), content, client.consumer_secret, org)
     except EcapipeError as error:
-        if access_token or refresh_token:
-            raise Unusable(error, access_token, refresh_token, key) from None
+        if access_tokens or refresh_tokens:
+            raise Unusable(error, access_tokens, refresh_tokens, key) from None
         raise
     return token
 
 
-def _issued(members: messages.Members, name: str) -> Secret | None:
-    """The token in a member, if what is there is one."""
-    value = members.get(name)
-    if isinstance(value, str) and _TOKEN.fullmatch(value):
-        return Secret(value)
-    return None
+def issued(response: Response, name: str) -> list[Secret]:
+    """The different tokens in the members of this name, wherever an org has put them."""
+    found = (as_token(value) for value in messages.values(response, name))
+    return list({token.reveal(): token for token in found if token}.values())
+
+
+def as_token(value: object) -> Secret | None:
+    """The token that `value` is, if it has the form of one."""
+    return Secret(value) if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
 def _refuse_repeats(response: Response, token: Token, org: Org) -> None:
@@ -155,7 +160,7 @@ def _parse(members: messages.Members, response: Response, org: Org, key: ProofKe
     if not bound and _text(members, "token_type").lower() not in ("bearer", ""):
         types = "Bearer or DPoP" if key else "Bearer"
         raise messages.unexpected(response, org.host, f"its token_type is not {types}")
-    access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
+    access_token, refresh_token = as_token(members.get("access_token")), as_token(members.get("refresh_token"))
     if access_token is None:
         raise messages.unexpected(response, org.host, "its access_token is not a valid token")
     if refresh_token is None and members.get("refresh_token"):

@@ -19,6 +19,11 @@ _USERNAME: Final = re.compile(r".{1,255}")
 """Salesforce allows 80 characters; sandboxes add their name."""
 
 
+def is_username(text: str) -> bool:
+    """Whether a text has the form of a username, whoever says that it is one."""
+    return _USERNAME.fullmatch(text) is not None and text.isprintable()
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """The user and org that UserInfo names. Only `read` makes one."""

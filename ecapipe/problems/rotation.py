@@ -211,11 +211,17 @@ def new_pair_not_proved(app: str, org: str, reason: str) -> Wording:
     "A --deliver command failed, so the new pair was not promoted. The active pair is unchanged.",
     "Fix the cause that the command reports, then run again: the same pair is delivered.",
 )
-def delivery_failed(program: str, field: str, reason: str, done: Sequence[str]) -> Wording:
+def delivery_failed(program: str, field: str, reason: str) -> Wording:
     return say(
-        f"{program} failed to store the {field}: {reason}. Nothing was promoted. Delivered so far: {listed(done)}.",
+        f"{program} failed to store the {field}: {reason}.",
         "Fix the command and run again. The rotation resumes with the same pair.",
     )
+
+
+def delivered_so_far(done: Sequence[str], *, promoted: bool) -> str:
+    """The sentence that follows a delivery that failed, whatever did."""
+    state = "The new pair is already active" if promoted else "Nothing was promoted"
+    return f"{state}. Delivered so far: {listed(done)}."
 
 
 @problem(

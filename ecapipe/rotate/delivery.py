@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ecapipe.credentials.sources import FIELDS, Field, variable
@@ -13,7 +13,7 @@ from ecapipe.login.fingerprints import digest
 from ecapipe.login.tracker import StageWork
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.rotation import delivery_failed, delivery_program_not_found
+from ecapipe.problems.rotation import delivered_so_far, delivery_failed, delivery_program_not_found
 from ecapipe.problems.usage import ambiguous_variable, usage_error
 from ecapipe.project import metadata
 from ecapipe.project.apps import App
@@ -40,8 +40,7 @@ class Delivery:
     name: str
     id: str
     """Tells it from others of the same name, such as two repositories of one program."""
-    hand_over: Callable[[NewPair, Sequence[str], StageWork], None]
-    """Is given what was delivered before, for the words of a failure."""
+    hand_over: Callable[[NewPair, StageWork], None]
 
 
 def plan(target: Target, options: RotationOptions, programs: Programs, world: World) -> list[Delivery]:
@@ -58,7 +57,7 @@ def plan(target: Target, options: RotationOptions, programs: Programs, world: Wo
             Delivery(
                 name,
                 digest(name, str(target.subject)),
-                lambda pair, done, work: writeback.write_pair(target.app, pair.key, pair.secret, world, work),
+                lambda pair, work: writeback.write_pair(target.app, pair.key, pair.secret, world, work),
             )
         )
     if options.keep:
@@ -66,9 +65,7 @@ def plan(target: Target, options: RotationOptions, programs: Programs, world: Wo
             raise EcapipeError(obstacle)
         name = f"consumerSecret: {options.keep}"
         deliveries.append(
-            Delivery(
-                name, digest(name, str(target.subject)), lambda pair, done, work: _keep(target, pair, options, world)
-            )
+            Delivery(name, digest(name, str(target.subject)), lambda pair, work: _keep(target, pair, options, world))
         )
     return deliveries
 
@@ -92,7 +89,11 @@ def deliver(
             # Before: one that is broken off, by kill -9 too, may have arrived, which counts where a pair is deleted.
             if known:
                 memory.update(places={**known.places, delivery.id: delivery.name})
-            delivery.hand_over(pair, tuple(done), work)
+            try:
+                delivery.hand_over(pair, work)
+            except EcapipeError as error:
+                state = delivered_so_far(done, promoted=pair.promoted)
+                raise EcapipeError(replace(error.problem, message=f"{error.problem.message} {state}")) from None
             known = memory.record if known else None
             if known:
                 memory.update(delivered=[*known.delivered, delivery.id])
@@ -127,11 +128,11 @@ def _to_program(target: Target, command: DeliverCommand, field: Field, programs:
     except ValueError as error:
         raise EcapipeError(usage_error(f"--deliver cannot be used for {target.subject}: {error}.", COMMAND)) from None
 
-    def feed(pair: NewPair, done: Sequence[str], work: StageWork) -> None:
+    def feed(pair: NewPair, work: StageWork) -> None:
         name, value = os.path.basename(path), Secret(pair.key) if field == "consumerKey" else pair.secret
         ended = programs.feed(path, arguments, value)
         if ended.status != 0:
-            raise EcapipeError(delivery_failed(name, field, _reason(ended, pair), done))
+            raise EcapipeError(delivery_failed(name, field, _reason(ended, pair)))
         if ended.unread:
             work.warn(
                 f"{name} succeeded without reading all of its standard input: check that it has the new {field}."

@@ -234,10 +234,10 @@ def _renew(
     try:
         return _exchange(login, secrets, world, client)
     except tokens.Unusable as error:
-        # The refresh token is another matter: it is saved already, for the one before is spent.
-        if error.access_token is not None:
+        # Refresh tokens are another matter: the last is saved already, for the one before is spent.
+        for token in error.access_tokens:
             with suppress(EcapipeError):
-                send(tokens.revocation(error.access_token, login.org, error.key), world, inf)
+                send(tokens.revocation(token, login.org, error.key), world, inf)
         raise
 
 
@@ -318,16 +318,11 @@ def _send_in_thread(
 
 
 def _rotated_token(response: Response, grant: Grant) -> Secret | None:
-    """The refresh token that replaces a spent one, if the answer has one in the form of RFC 6749, appendix A.17."""
+    """The refresh token that replaces a spent one, if the answer has one."""
     if not isinstance(grant, RefreshToken) or response.status != 200:
         return None
     # An error may stand beside it: the token was issued all the same.
-    token = (messages.json_object(response) or {}).get("refresh_token")
-    if not isinstance(token, str) or not token:
-        return None
-    if not (token.isascii() and token.isprintable()) or " " in token:
-        return None
-    return Secret(token)
+    return next(reversed(tokens.issued(response, "refresh_token")), None)
 
 
 def _parse_token(

@@ -93,6 +93,20 @@ def test_a_hand_over_tells_what_became_of_the_login_and_nothing_secret(form: tup
         assert "The access tokens weren't stored" not in ended.out
 
 
+@pytest.mark.parametrize("echo", ["{}", "{}@acme.example", "a\x1b[2Jb", "a" * 300])
+def test_what_the_cli_calls_a_user_is_no_secret_and_no_text_of_any_kind(echo: str, scene: Scene) -> None:
+    scene.hand_over()
+    token = scene.sf.calls[-1].given.strip()
+    answer = {"orgId": "00D000000000001EAA", "instanceUrl": scene.url}
+    # The Salesforce CLI asks the org, which has heard the token.
+    for user in {echo.format(token), echo.format(trees.secret("Batch").lower())}:
+        scene.sf.gives("org login access-token", {**answer, "username": user})
+        ended = scene.hand_over("--json")
+        assert [each["name"] for each in ended.result["failures"]] == ["SfFailed"]
+        recorded = "".join(file.read_text() for file in scene.home.rglob("*.jsonl"))
+        assert json.dumps(user)[1:-1].removesuffix("@acme.example") not in ended.out + ended.err + recorded
+
+
 def test_the_display_shows_the_stage(scene: Scene) -> None:
     command = ("run", "-d", "project", "--target-org", f"uat={scene.url}", "--hand-over", "sf")
     with on_terminal(*command, at=scene.home, **cast(Any, scene.variables)) as screen:

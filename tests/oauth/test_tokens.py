@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven, proven_of
@@ -268,8 +268,9 @@ def test_an_answer_that_lacks_what_is_needed_or_has_it_in_another_form_is_unexpe
     assert (problem.host, problem.http_status) == (ORG.host, 200)
     assert f"its {next(iter(members))} " in problem.message
     assert "FAKE" not in repr(problem)
-    issued = [token.reveal() for token in (raised.value.access_token, raised.value.refresh_token) if token]
-    assert issued == [token for token in (ACCESS, REFRESH) if token not in (WHOLE[name] for name in members)]
+    assert issued(raised.value) == [
+        token for token in (ACCESS, REFRESH) if token not in (WHOLE[name] for name in members)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -303,9 +304,31 @@ def test_tokens_beside_an_error_can_be_revoked_and_are_not_repeated(status: int,
     members["error_description"] = "got MADE0UP0ACCESS0 and MADE%30UP0REFRESH"
     with pytest.raises(tokens.Unusable) as raised:
         read(Response(status, "application/json", json.dumps(members).encode()))
-    for token in (raised.value.access_token, raised.value.refresh_token):
-        assert token is not None
-        assert token.reveal()[:8] not in raised.value.problem.message.replace("%30", "0")
+    assert len(issued(raised.value)) == 2
+    for token in issued(raised.value):
+        assert token[:8] not in raised.value.problem.message.replace("%30", "0")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps([WHOLE]),
+        json.dumps({"result": WHOLE}),
+        json.dumps(WHOLE).replace("{", '{"access_token": "OTHER", ', 1),
+        f"{urlencode(WHOLE)}&access_token=OTHER",
+    ],
+)
+def test_all_tokens_can_be_revoked_wherever_they_are(body: str) -> None:
+    kind = "application/json" if body[0] in "[{" else "application/x-www-form-urlencoded"
+    with pytest.raises(tokens.Unusable) as raised:
+        read(Response(200, kind, body.encode()))
+    assert raised.value.problem.kind is unexpected_answer
+    assert {ACCESS, REFRESH, *(["OTHER"] if "OTHER" in body else [])} == set(issued(raised.value))
+
+
+@pytest.mark.parametrize("token", ["::add-path::/FAKE", "##vso[task.prependpath]/FAKE", "x##teamcity[FAKE]"])
+def test_a_token_that_is_a_command_to_a_ci_system_is_none(token: str) -> None:
+    assert "its access_token is not a valid token" in problem_of(read, {**WHOLE, "access_token": token}).message
 
 
 def test_a_code_that_is_struck_out_is_nothing_to_search_for() -> None:
@@ -320,6 +343,10 @@ def test_what_was_sent_is_struck_out_of_what_the_org_says(secret: str) -> None:
     problem = problem_of(read, Response(400, "application/json", body))
     assert "got [REDACTED]" in problem.message
     assert secret[:8] not in repr(problem)
+
+
+def issued(error: tokens.Unusable) -> list[str]:
+    return [token.reveal() for token in (*error.access_tokens, *error.refresh_tokens)]
 
 
 SHOWN = ("id", "scope", "instance_url")
@@ -350,7 +377,7 @@ def test_an_answer_that_repeats_what_was_sent_or_issued_is_refused(
         assert (problem.kind, problem.host) == (unexpected_answer, ORG.host)
         assert re.search(rf"\bits {name}\b", problem.message)
         assert text[:8] not in repr(problem)
-        assert raised.value.refresh_token is not None, "so that it can be revoked"
+        assert REFRESH in issued(raised.value), "so that it can be revoked"
 
 
 def test_an_assertion_is_not_repeated_either() -> None:

@@ -173,13 +173,21 @@ def test_a_program_that_fails_keeps_the_pair_from_being_promoted(tmp_path: Path)
         ended = scene.deliver(RECEIVER_STATUS="3")
         assert failure(ended) == "DeliveryFailed"
         (told,) = ended.result["failures"]
-        assert "exit status 3: received [REDACTED]" in told["message"]
+        assert "exit status 3: received [REDACTED]. Nothing was promoted. Delivered so far: " in told["message"]
         (call,) = scene.received
         assert call["stdin"] not in ended.out + ended.err
         assert "PATCH credentials/app/consumer/staged/pair" not in scene.requests
         again = scene.deliver()
         assert again.status == 0, again
         assert values(scene)[0] == call["stdin"], "the same pair"
+
+
+def test_what_was_delivered_is_said_whatever_fails_after_it(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        (scene.tools / "receiver").write_text(f"#!/bin/sh\ncat >/dev/null; rm -f '{scene.settings}'\n")
+        (told,) = scene.deliver("--write-back").result["failures"]
+        assert told["name"] != "DeliveryFailed"
+        assert "Nothing was promoted. Delivered so far: consumerKey: receiver" in told["message"]
 
 
 def test_a_program_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
