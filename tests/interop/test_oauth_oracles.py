@@ -362,6 +362,8 @@ def answered(changes: Mapping[str, object] | None = None, status: int = 200, wit
     return Response(status, JSON, json.dumps(members).encode())
 
 
+TWO_SCOPES = Response(200, JSON, answered().body[:-1] + b', "scope": "api", "scope": "id"}')
+
 TOKENS_READ_ALIKE: dict[str, tuple[Response, Read | None]] = {
     "the usual": (answered(), PLAIN),
     "scopes": (answered({"scope": "api id"}), ("00DFAKE!token", None, ("api", "id"))),
@@ -370,7 +372,7 @@ TOKENS_READ_ALIKE: dict[str, tuple[Response, Read | None]] = {
     "no token type": (answered(without="token_type"), PLAIN),
     "a lifetime": (answered({"expires_in": 7200}), PLAIN),
     "unknown members": (answered({"sfdc_community_url": "x", "nested": {"a": [1]}}), PLAIN),
-    "a member twice": (Response(200, JSON, answered().body[:-1] + b', "access_token": "last"}'), ("last", None, ())),
+    "a member twice": (TWO_SCOPES, ("00DFAKE!token", None, ("id",))),
     "a refusal": (Response(400, JSON, b'{"error": "invalid_grant"}'), None),
     "a refusal that says 200": (answered({"error": "invalid_grant"}), None),
     "a page": (Response(200, HTML, b"<!doctype html><title>Maintenance</title>"), None),
@@ -386,6 +388,7 @@ def test_token_answers_that_are_read_alike(
     assert read(answer) == token
 
 
+TWO_TOKENS = Response(200, JSON, answered().body[:-1] + b', "access_token": "last"}')
 AS_FORM = urlencode(USUAL).encode()
 
 TOKENS_READ_OTHERWISE: dict[str, tuple[Response, object, object, object]] = {
@@ -396,6 +399,8 @@ TOKENS_READ_OTHERWISE: dict[str, tuple[Response, object, object, object]] = {
     # RFC 6749, section 5.1, requires one, a string. Authlib leaves that to its caller.
     "no access token": (answered(without="access_token"), None, None, (None, None, ())),
     "a number for a token": (answered({"access_token": 7}), None, (7, None, ()), (7, None, ())),
+    # Which of two is meant, nobody can tell: both are revoked.
+    "two tokens": (TWO_TOKENS, None, ("last", None, ()), ("last", None, ())),
     # A success is 200. oauthlib never sees the status; Authlib only minds those of servers in trouble.
     "status 500": (answered(status=500), None, PLAIN, None),
     "status 201": (answered(status=201), None, PLAIN, PLAIN),
