@@ -673,6 +673,17 @@ def test_a_secret_of_the_environment_is_looked_for_too(tmp_path: Path) -> None:
     assert (found.file, found.line, found.app) == ("notes/todo.txt", 1, "Billing")
 
 
+def test_git_looks_for_a_secret_letter_by_letter(tmp_path: Path) -> None:
+    secret = r"^a.b*c[d]^e$f\g+h?1234$"
+    files = app(settings={"consumerSecret": None}) | {
+        "notes/todo.txt": f"secret: {secret}\n",
+        "notes/other.txt": secret.replace(".", "x"),
+    }
+    root = ground.ready(tmp_path, [files, "status"])
+    found = ground.findings(root, ECAPIPE_CLIENT_SECRET_BILLING=secret)
+    assert [each.file for each in found if each.rule == "secret-elsewhere-in-tree"] == ["notes/todo.txt"]
+
+
 def test_what_git_ignores_is_nobodys_business(tmp_path: Path) -> None:
     files = app() | {".env": f"SECRET={SECRET}\n", ".gitignore": ".env\n"}
     assert "secret-elsewhere-in-tree" not in ground.rules(ground.ready(tmp_path, [files, "status"]))

@@ -71,6 +71,8 @@ _GREP: Final = (
 )  # fmt: skip
 _WIDE: Final = b"^\xff\xfe\n^\xfe\xff\n"
 """How text in UTF-16 begins, as Windows PowerShell writes it. No pattern of git's finds a word in it."""
+_SPECIAL: Final = re.compile(rb"[\\.\[*^$]")
+"""What is not itself in a basic regular expression."""
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
@@ -245,7 +247,8 @@ class GitRepository:
 
     def naming(self, folder: str, word: str) -> dict[str, str]:
         place = f":(literal){folder}"
-        grep = ("grep", "--cached", "--ignore-case", *_GREP, "--basic-regexp", "--", place)
+        # Several threads would wait for each other: git reads one object at a time.
+        grep = ("grep", "--cached", "--threads=1", "--ignore-case", *_GREP, "--basic-regexp", "--", place)
         found = self._names(*grep, stdin=word.encode() + b"\n" + _WIDE)
         listed = _blobs(self._entries("ls-files", "-s", "-z", "--", place)) if found else {}
         return {name: listed[name] for name in found if name in listed}
@@ -254,9 +257,11 @@ class GitRepository:
         place = ("--", f":(literal){folder}")
         ignored = ("ls-files", "--cached", "--ignored", "--exclude-standard", "-z", *place)
 
+        # In one go, since git opens every file.
+        patterns = _SPECIAL.sub(rb"\\\g<0>", secrets.patterns) + _WIDE
+
         def grep(*more: str) -> list[str]:
-            found = self._names("grep", *_GREP, *more, "--fixed-strings", *place, stdin=secrets.patterns)
-            return found + self._names("grep", *_GREP, *more, "--basic-regexp", *place, stdin=_WIDE)
+            return self._names("grep", *_GREP, *more, "--basic-regexp", *place, stdin=patterns)
 
         def search() -> list[str]:
             found = grep("--untracked")
